@@ -1,0 +1,1 @@
+"""The receiver: sealed batches in, tenant-scoped records out."""

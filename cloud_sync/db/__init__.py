@@ -1,0 +1,1 @@
+"""PostgreSQL: schema, registry, tenant-scoped records."""

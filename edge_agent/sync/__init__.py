@@ -1,0 +1,1 @@
+"""From the store to the cloud: batches, link, receipts."""
