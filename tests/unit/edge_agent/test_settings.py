@@ -1,0 +1,93 @@
+"""The configuration: file, environment, and what is said of a wrong one."""
+
+import tomllib
+
+import pytest
+
+from edge_agent.config_text import render
+from edge_agent.errors import ConfigurationError
+from edge_agent.settings import Gateway, ReplayRadio, Settings, Sync, load
+
+GOOD = '[gateway]\nid = "00800000A0001234"\n'
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(text):
+        file = tmp_path / "config.toml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+    return _write
+
+
+def test_a_short_file_is_enough(write):
+    settings = load(write(GOOD))
+    assert settings.gateway.id == "00800000a0001234"
+    assert [radio.type for radio in settings.radio] == ["semtech_udp"]
+    assert settings.radio[0].bind == "127.0.0.1"
+    assert settings.sync is None
+
+
+def test_environment_overrides_the_file(write, monkeypatch):
+    monkeypatch.setenv("EDGE_AGENT__SYNC__HOST", "other.example")
+    monkeypatch.setenv("EDGE_AGENT__RADIO", '[{"type": "replay", "file": "frames.jsonl"}]')
+    settings = load(write(GOOD + '[sync]\nhost = "broker.example"\nport = 1884\n'))
+    assert (settings.sync.host, settings.sync.port) == ("other.example", 1884)
+    assert isinstance(settings.radio[0], ReplayRadio)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD + "[store]\nretention = 3\n", "unknown key store.retention"),
+        (GOOD + "[stroe]\npath = 'x'\n", "unknown key stroe"),
+        ("[gateway]\n", "gateway.id is missing"),
+        ("[gateway]\nid = 'roof'\n", "16 hex digits"),
+        (GOOD + "[[radio]]\ntype = 'carrier_pigeon'\n", "carrier_pigeon"),
+        (GOOD + "[sync]\nhost = 'x'\nport = 123456\n", "sync.port"),
+        ("[gateway\n", "is not TOML"),
+        (b"\xff\xfe", "is not UTF-8"),
+    ],
+)
+def test_a_wrong_file_is_named_and_has_a_next_step(write, text, said):
+    with pytest.raises(ConfigurationError, match="config.toml") as caught:
+        load(write(text))
+    assert said in str(caught.value)
+    assert caught.value.hint
+    assert caught.value.exit_code == 78
+
+
+def test_a_misspelt_variable_is_an_error(write, monkeypatch):
+    monkeypatch.setenv("EDGE_AGENT__SNYC__HOST", "x")
+    with pytest.raises(ConfigurationError, match="EDGE_AGENT__SNYC__HOST"):
+        load(write(GOOD))
+
+
+def test_a_missing_file_names_init(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path / "nowhere.toml")
+    assert "edge-agent init" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(gateway=Gateway(id="00800000a0001234")),
+        Settings(
+            gateway=Gateway(id="00800000a0001234", net_ids=["000013"]),
+            sync=Sync(host="broker.example"),
+            radio=[ReplayRadio(type="replay", file="a 'quoted' \\ name.jsonl")],
+        ),
+    ],
+)
+def test_the_printed_configuration_reads_back(settings):
+    assert Settings(**tomllib.loads(render(settings))) == settings
+
+
+def test_every_key_is_explained():
+    text = render(Settings(gateway=Gateway(id="00800000a0001234"), sync=Sync(host="x")))
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if " = " in line and not line.startswith(("#", "type")):
+            assert lines[number - 1].startswith("# "), line
