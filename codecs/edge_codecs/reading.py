@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
-from edge_codecs.clipr import Message
+from edge_codecs.clipr import CentiCelsius, History, Message, Report
 from edge_codecs.identifiers import DevEUI
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TimeQuality(enum.IntEnum):
@@ -66,3 +70,48 @@ class Reading:
     minimum: Decimal | None
     maximum: Decimal | None
     last: Decimal | None
+
+
+def readings_of(uplink: Uplink) -> Iterator[Reading]:
+    """The temperature readings in an uplink: a report gives one a channel, a history one an interval.
+
+    A report's interval ends at `received_ms`, a history's where the sensor's own clock said. Other messages give none.
+    """
+    match uplink.message:
+        case Report(interval_s=interval_s, channels=channels):
+            end = _EPOCH + timedelta(milliseconds=uplink.received_ms)
+            for e in channels:
+                yield _reading(uplink.dev_eui, e.channel, end, interval_s, e.minimum, e.maximum, e.last)
+        case History(channel, newest_end_s, interval_s, intervals):
+            for age, interval in enumerate(intervals):
+                end = _EPOCH + timedelta(seconds=newest_end_s - age * interval_s)
+                yield _reading(
+                    uplink.dev_eui, channel, end, interval_s, interval.minimum, interval.maximum, None
+                )
+
+
+def celsius(centi: CentiCelsius | None) -> Decimal | None:
+    """Degrees Celsius with two decimals."""
+    return None if centi is None else Decimal(centi).scaleb(-2)
+
+
+def _reading(
+    dev_eui: DevEUI,
+    channel: int,
+    end: datetime,
+    interval_s: int,
+    minimum: CentiCelsius | None,
+    maximum: CentiCelsius | None,
+    last: CentiCelsius | None,
+) -> Reading:
+    return Reading(
+        dev_eui,
+        channel,
+        "temperature",
+        "°C",
+        end,
+        interval_s,
+        celsius(minimum),
+        celsius(maximum),
+        celsius(last),
+    )

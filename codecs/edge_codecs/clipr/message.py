@@ -1,13 +1,41 @@
-"""Clip'R application payloads, format version 1. (types; functions follow)"""
+"""What a Clip'R says: the uplink messages as values."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NewType, TypeAlias
 
 CentiCelsius = NewType("CentiCelsius", int)
 """Hundredths of a degree Celsius, -4000 … 12500."""
+
+
+class DecodeError(ValueError):
+    """The payload is not a message of this format; the text says what is wrong, for a person.
+
+    `unknown_f_port` tells a port that the codec does not know from a payload that it cannot read.
+    """
+
+    def __init__(self, text: str, *, unknown_f_port: bool = False) -> None:
+        super().__init__(text)
+        self.unknown_f_port = unknown_f_port
+
+
+class Flag(enum.IntFlag):
+    """The flags of a report, as bits of `Report.flags`; bits 6 and 7 are reserved."""
+
+    BATTERY_LOW = 1
+    CLIP_OPEN = 2
+    PROBE_FAULT = 4
+    FLUSH_SEEN = 8
+    CLOCK_IN_STEP = 16
+    HISTORY_WAITING = 32
+
+
+def battery_volts(b8: int) -> Decimal | None:
+    """Volts of a battery byte (2.00 … 4.54 V); None where the sensor does not know (255)."""
+    return None if b8 == 255 else Decimal(200 + b8).scaleb(-2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +56,7 @@ class Report:
     battery: int  # b8 as sent: 2.00 V + n/100, 255 unknown
     interval_s: int
     channels: tuple[Extremes, ...]  # rising channel order
+    reserved: bool = False  # bit 3 of the channel bitmap as sent
 
 
 class EventKind(enum.IntEnum):
@@ -81,7 +110,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class HistoryInterval:
-    """One interval out of the sensor's memory. `*_escaped`: sent as a full t16 although a step would do."""
+    """One interval out of the sensor's memory; minimum and maximum are None together.
+
+    `*_escaped`: sent as a full t16 although a step would do.
+    """
 
     minimum: CentiCelsius | None
     maximum: CentiCelsius | None

@@ -1,0 +1,344 @@
+"""Batch: numbered, chained, signed and sealed rows, as they travel from gateway to receiver.
+
+    wire   = header ‖ body
+    header = canonical CBOR array: version, suite, gateway id, receiver key number, stream id, batch number, lane,
+             link to the batch before, row ranges [first, count, …]
+    body   = HPKE base mode (RFC 9180: X25519, HKDF-SHA256, AES-256-GCM), info = tag ‖ header, fresh at each sending:
+             32 bytes encapsulated key ‖ ciphertext of (64 bytes Ed25519 signature ‖ rows)
+    signed = tag ‖ header ‖ SHA-256(receiver's public key) ‖ rows
+
+The receiver's key is part of what is signed, so that nobody who can open a batch may seal it anew to somebody else as if
+the gateway had sent it there. The header is part of the seal and of the signature: altered, neither opens nor verifies.
+
+A batch's *hash* leaves out signature, seal and receiver key, so it is known when the batch is formed and does not change
+when it is sent again or to another key:
+
+    hash = SHA-256(tag ‖ canonical CBOR array: version, gateway id, stream id, batch number, lane, link, ranges,
+                   SHA-256(rows))
+
+The *link* is the first 16 bytes of the hash of the batch before in the stream, empty for the first. Half of the hash is
+enough: to put other rows below a given link is a second preimage of 128 bits, and the bytes are paid for on each batch.
+
+Order of checks: size, header, (who it is: the caller), open, signature, rows. Everything is bounded before it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from hashlib import sha256
+from typing import Annotated, Any, Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_codecs import canonical
+from edge_codecs.faults import BatchError, BatchFault
+from edge_codecs.identifiers import GatewayId
+from edge_codecs.keys import SealingPrivateKey, SealingPublicKey, SigningKey, VerifyKey
+
+__all__ = [
+    "BatchError",
+    "BatchFault",
+    "Header",
+    "Lane",
+    "Manifest",
+    "Opened",
+    "RowRange",
+    "SealingPrivateKey",
+    "SealingPublicKey",
+    "SigningKey",
+    "StreamId",
+    "VerifyKey",
+    "link",
+    "open_batch",
+    "parse_header",
+    "reopen",
+    "seal",
+    "verify",
+]
+
+VERSION: Final = 1
+SUITE: Final = 1
+MAX_WIRE_BYTES: Final = 256 * 1024
+MAX_HEADER_BYTES: Final = 1024
+MAX_RANGES: Final = 64
+MAX_ROWS: Final = 8192
+LINK_BYTES: Final = 16
+SEAL_BYTES: Final = 32 + 16
+"""What HPKE adds: encapsulated key and tag."""
+SIGNATURE_BYTES: Final = 64
+
+_SEAL_TAG: Final = b"clipr batch seal 1\x00"
+_SIGN_TAG: Final = b"clipr batch signature 1\x00"
+_HASH_TAG: Final = b"clipr batch hash 1\x00"
+_HPKE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_MAX_NUMBER: Final = (1 << 63) - 1
+
+
+class StreamId(bytes):
+    """8 random bytes: one life of a gateway's store. Text is 16 hex digits."""
+
+    __slots__ = ()
+
+    def __new__(cls, raw: bytes) -> Self:
+        """Take 8 bytes. Raises ValueError."""
+        if len(raw) != 8:
+            raise ValueError(f"a stream id is 8 bytes, not {len(raw)}")
+        return super().__new__(cls, raw)
+
+    def __str__(self) -> str:
+        return self.hex()
+
+    def __repr__(self) -> str:
+        return f"StreamId({self.hex()})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.hex(), spec)
+
+
+class Lane(IntEnum):
+    """Live rows go ahead of the backlog; the receiver marks backlog rows as historical."""
+
+    LIVE = 0
+    BACKLOG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """`count` rows of the stream from row `first` (rows are numbered from 1)."""
+
+    first: int
+    count: int
+
+    @property
+    def last(self) -> int:
+        """The number of the last row."""
+        return self.first + self.count - 1
+
+
+def link(batch_hash: bytes) -> bytes:
+    """What the next batch carries of this one's hash: its first 16 bytes, b"" of b"" (no batch before)."""
+    if len(batch_hash) not in (0, 32):
+        raise ValueError(f"a batch hash is 32 bytes, not {len(batch_hash)}")
+    return batch_hash[:LINK_BYTES]
+
+
+def _check_ranges(ranges: Sequence[RowRange]) -> None:
+    if not 1 <= len(ranges) <= MAX_RANGES:
+        raise ValueError(f"{len(ranges)} row ranges, expected 1 … {MAX_RANGES}")
+    behind = 1
+    for rows in ranges:
+        if rows.first < behind or not 1 <= rows.count <= MAX_ROWS or rows.last > _MAX_NUMBER:
+            raise ValueError("row ranges must rise and not overlap")
+        behind = rows.last + 1
+    if sum(rows.count for rows in ranges) > MAX_ROWS:
+        raise ValueError(f"more than {MAX_ROWS} rows in a batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A batch as it is fixed when it is formed. Raises ValueError for what the format cannot carry.
+
+    `rows` are encoded (`edge_codecs.rows.encode_rows`), in the order of `ranges`. `previous` is the link to the batch
+    before: `link(hash_of_it)`, 16 bytes, or b"" for number 1.
+    """
+
+    gateway: GatewayId
+    stream: StreamId
+    number: int  # from 1, without gaps
+    lane: Lane
+    ranges: tuple[RowRange, ...]
+    previous: bytes
+    rows: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_ranges(self.ranges)
+        if not 1 <= self.number <= _MAX_NUMBER:
+            raise ValueError(f"batch number {self.number}")
+        if len(self.previous) != (0 if self.number == 1 else LINK_BYTES):
+            raise ValueError(f"batch {self.number} with a link of {len(self.previous)} bytes; see link()")
+
+    @property
+    def count(self) -> int:
+        """How many rows it carries."""
+        return sum(rows.count for rows in self.ranges)
+
+    @property
+    def hash(self) -> bytes:
+        """The batch's hash, 32 bytes; the same however often and to whichever key it is sent."""
+        body = [
+            VERSION,
+            bytes(self.gateway),
+            bytes(self.stream),
+            self.number,
+            int(self.lane),
+            self.previous,
+            _flat(self.ranges),
+            sha256(self.rows).digest(),
+        ]
+        return sha256(_HASH_TAG + canonical.dumps(body)).digest()
+
+    def follows(self, previous_hash: bytes) -> bool:
+        """Whether the batch before is the one of this hash (b"" = there is none)."""
+        return self.previous == link(previous_hash)
+
+
+class Header(BaseModel):
+    """The clear part of a batch, checked as strictly as it can be before anything is trusted."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
+    suite: Annotated[int, Field(ge=SUITE, le=SUITE)]
+    gateway_id: Annotated[bytes, Field(min_length=8, max_length=8)]
+    key_number: Annotated[int, Field(ge=1, le=0xFFFF)]
+    stream_id: Annotated[bytes, Field(min_length=8, max_length=8)]
+    number: Annotated[int, Field(ge=1, le=_MAX_NUMBER)]
+    lane: Annotated[int, Field(ge=0, le=1)]
+    previous: Annotated[bytes, Field(max_length=LINK_BYTES)]
+    flat_ranges: Annotated[list[int], Field(min_length=2, max_length=2 * MAX_RANGES)]
+
+    @property
+    def gateway(self) -> GatewayId:
+        """Who claims to have sent it."""
+        return GatewayId(self.gateway_id)
+
+    @property
+    def stream(self) -> StreamId:
+        """The life of the store that it comes from."""
+        return StreamId(self.stream_id)
+
+    @property
+    def ranges(self) -> tuple[RowRange, ...]:
+        """The rows that it carries."""
+        return tuple(map(RowRange, self.flat_ranges[::2], self.flat_ranges[1::2]))
+
+    def manifest(self, rows: bytes) -> Manifest:
+        """The batch, with its rows. Raises ValueError."""
+        return Manifest(
+            self.gateway, self.stream, self.number, Lane(self.lane), self.ranges, self.previous, rows
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A batch out of its seal. Nothing in it is to be trusted before `verify`."""
+
+    header: Header
+    header_bytes: bytes
+    signature: bytes
+    rows: bytes = field(repr=False)
+    receiver_key_hash: bytes
+
+
+def _flat(ranges: Sequence[RowRange]) -> list[int]:
+    return [number for rows in ranges for number in (rows.first, rows.count)]
+
+
+def _signed(header: bytes, receiver_key_hash: bytes, rows: bytes) -> bytes:
+    return _SIGN_TAG + header + receiver_key_hash + rows
+
+
+def _key_hash(key: SealingPublicKey) -> bytes:
+    return sha256(key.raw).digest()
+
+
+def header_bytes(manifest: Manifest, receiver_key: SealingPublicKey) -> bytes:
+    """The canonical header of a batch that is sealed to this key."""
+    return canonical.dumps(
+        [
+            VERSION,
+            SUITE,
+            bytes(manifest.gateway),
+            receiver_key.number,
+            bytes(manifest.stream),
+            manifest.number,
+            int(manifest.lane),
+            manifest.previous,
+            _flat(manifest.ranges),
+        ]
+    )
+
+
+def seal(manifest: Manifest, signing_key: SigningKey, receiver_key: SealingPublicKey) -> bytes:
+    """Sign and seal: the bytes to publish, at most 256 KiB. Each call gives others. Raises ValueError if too large."""
+    header = header_bytes(manifest, receiver_key)
+    signature = signing_key.sign(_signed(header, _key_hash(receiver_key), manifest.rows))
+    wire = header + _HPKE.encrypt(signature + manifest.rows, receiver_key.key, _SEAL_TAG + header)
+    if len(wire) > MAX_WIRE_BYTES:
+        raise ValueError(f"a batch of {len(wire)} bytes; at most {MAX_WIRE_BYTES} travel")
+    return wire
+
+
+def parse_header(wire: bytes) -> Header:
+    """Read the clear header, strictly. Raises BatchError (too_large, bad_header, unsupported_version)."""
+    return _parse(wire)[0]
+
+
+def open_batch(wire: bytes, header: Header, private_key: SealingPrivateKey) -> Opened:
+    """Open the seal. `header` is what `parse_header` gave for the same bytes. Raises BatchError."""
+    parsed, end = _parse(wire)
+    if parsed != header:
+        raise BatchError(BatchFault.BAD_HEADER, "not the header of this batch")
+    if header.key_number != private_key.number:
+        raise BatchError(
+            BatchFault.UNKNOWN_KEY, f"sealed to key {header.key_number}, not {private_key.number}"
+        )
+    head, body = wire[:end], wire[end:]
+    try:
+        clear = _HPKE.decrypt(body, private_key.key, _SEAL_TAG + head)
+    except (InvalidTag, ValueError):
+        raise BatchError(BatchFault.CANNOT_OPEN) from None
+    if len(clear) < SIGNATURE_BYTES:
+        raise BatchError(BatchFault.BAD_SIGNATURE, "no room for a signature")
+    signature, rows = clear[:SIGNATURE_BYTES], clear[SIGNATURE_BYTES:]
+    return Opened(header, head, signature, rows, _key_hash(private_key.public_key))
+
+
+def reopen(header: bytes, signature: bytes, rows: bytes, receiver_key: SealingPublicKey) -> Opened:
+    """A batch out of kept evidence: header, signature and rows as they came. Raises BatchError."""
+    parsed, end = _parse(header)
+    if end != len(header):
+        raise BatchError(BatchFault.BAD_HEADER, "bytes after the header")
+    return Opened(parsed, header, signature, rows, _key_hash(receiver_key))
+
+
+def verify(opened: Opened, verify_key: VerifyKey) -> Manifest:
+    """The batch, if the gateway of this key signed it for this receiver. Raises BatchError (bad_signature)."""
+    message = _signed(opened.header_bytes, opened.receiver_key_hash, opened.rows)
+    if not verify_key.verifies(opened.signature, message):
+        raise BatchError(BatchFault.BAD_SIGNATURE)
+    return opened.header.manifest(opened.rows)
+
+
+def _parse(wire: bytes) -> tuple[Header, int]:
+    if len(wire) > MAX_WIRE_BYTES:
+        raise BatchError(BatchFault.TOO_LARGE, f"{len(wire)} bytes, at most {MAX_WIRE_BYTES}")
+    try:
+        fields, end = canonical.loads_prefix(wire, MAX_HEADER_BYTES)
+    except canonical.NotCanonical as error:
+        raise BatchError(BatchFault.BAD_HEADER, str(error)) from None
+    _check_version(fields)
+    if len(fields) != len(Header.model_fields):
+        raise BatchError(BatchFault.BAD_HEADER, f"{len(fields)} fields, expected {len(Header.model_fields)}")
+    try:
+        header = Header.model_validate(dict(zip(Header.model_fields, fields, strict=True)))
+        header.manifest(b"")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BatchError(BatchFault.BAD_HEADER, f"{first['loc'][0]}: {first['msg']}") from None
+    except (ValueError, TypeError) as error:
+        raise BatchError(BatchFault.BAD_HEADER, str(error)) from None
+    return header, end
+
+
+def _check_version(fields: list[Any]) -> None:
+    """The first two fields, version and suite, mean the same in every version to come."""
+    known = [VERSION, SUITE]
+    if len(fields) < len(known) or not all(isinstance(field, int) for field in fields[:2]):
+        raise BatchError(BatchFault.BAD_HEADER, "does not begin with version and suite")
+    if fields[:2] != known:
+        raise BatchError(BatchFault.UNSUPPORTED_VERSION, f"version {fields[0]}, suite {fields[1]}")
