@@ -42,11 +42,11 @@ _SENTENCES = {
 
 
 class BatchError(Exception):
-    """A batch is refused. `fault` is the reason, `detail` says what exactly, for a person; neither holds secrets."""
+    """A batch is refused. `reason`, and `detail` for a person; neither holds secrets."""
 
-    def __init__(self, fault: BatchFault, detail: str = "") -> None:
-        super().__init__(f"{fault.value}: {detail or fault.sentence}")
-        self.fault = fault
+    def __init__(self, reason: BatchFault, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail or reason.sentence}")
+        self.reason = reason
         self.detail = detail
 
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_codecs.columns import RowColumns
+from edge_codecs.columns import Device, ReportColumns, RowColumns
+from edge_codecs.faults import BatchError, BatchFault
 from edge_codecs.reading import Uplink
+
+__all__ = [
+    "BatchError",
+    "BatchFault",
+    "Device",
+    "ReportColumns",
+    "RowColumns",
+    "decode_columns",
+    "decode_rows",
+    "encode_rows",
+]
 
 
 def encode_rows(uplinks: Sequence[Uplink]) -> bytes:
