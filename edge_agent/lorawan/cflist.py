@@ -1,12 +1,13 @@
-"""CFList: the channels that a join accept gives (Regional Parameters RP002-1.0.4, sections 2.4.4 and 2.5.4)."""
+"""CFList: the channels that a join accept gives (RP002-1.0.4, sections 2.4.4 and 2.5.4)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_agent.lorawan.frequency import frequency_hz, frequency_steps
+
 LENGTH = 16  # bytes, the last is CFListType
 FREQUENCIES = 5
-FREQUENCY_STEP_HZ = 100
 MASKS = 7
 
 
@@ -28,7 +29,7 @@ class CFList:
         """The 16 bytes as sent. Raises ValueError where they do not hold what was given."""
         match self.type:
             case 0:
-                steps = [_steps(frequency) for frequency in self.frequencies_hz]
+                steps = [frequency_steps(frequency) for frequency in self.frequencies_hz]
                 body = b"".join(step.to_bytes(3, "little") for step in steps)
             case 1:
                 body = b"".join(mask.to_bytes(2, "little") for mask in self.channel_masks)
@@ -46,16 +47,9 @@ def parse_cflist(raw: bytes) -> CFList:
     match raw[-1]:
         case 0:
             steps = (int.from_bytes(raw[at : at + 3], "little") for at in range(0, 15, 3))
-            return CFList(0, frequencies_hz=tuple(step * FREQUENCY_STEP_HZ for step in steps))
+            return CFList(0, frequencies_hz=tuple(map(frequency_hz, steps)))
         case 1:
             masks = (int.from_bytes(raw[at : at + 2], "little") for at in range(0, 14, 2))
             return CFList(1, channel_masks=tuple(masks))
         case reserved:
             return CFList(reserved, unknown=raw[:-1])
-
-
-def _steps(frequency_hz: int) -> int:
-    steps, rest = divmod(frequency_hz, FREQUENCY_STEP_HZ)
-    if rest or not 0 <= steps < 1 << 24:
-        raise ValueError(f"a frequency is sent in steps of 100 Hz in 24 bits; {frequency_hz} Hz does not fit")
-    return steps

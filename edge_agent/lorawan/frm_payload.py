@@ -1,6 +1,6 @@
 """Encryption of FRMPayload (LoRaWAN 1.0.4, section 4.3.3) and of FOpts (LoRaWAN 1.1, section 4.3.1.6).
 
-Both are counter mode: a keystream of encrypted A blocks, combined with the text by exclusive or, so that the same
+Both are counter mode: a keystream of encrypted A blocks, combined with the text by exclusive or. So the same
 function encrypts and decrypts.
 """
 
@@ -35,8 +35,8 @@ def crypt_f_opts(
 ) -> bytes:
     """Encrypt or decrypt FOpts; LoRaWAN 1.1 only.
 
-    `f_cnt` is FCntUp; on a downlink AFCntDown with FPort 1…255 and NFCntDown else: the two count apart, so the block
-    names which.
+    `f_cnt` is FCntUp; on a downlink AFCntDown with FPort 1…255 and NFCntDown else. The two count apart, so
+    the block names which.
     """
     a_f_cnt_down = direction is Direction.DOWN and f_port is not None and f_port > 0
     return _crypt(nwk_s_enc_key, 2 if a_f_cnt_down else 1, direction, dev_addr, f_cnt, f_opts)

@@ -1,6 +1,6 @@
 """Message integrity codes: the first 4 bytes of an AES-CMAC.
 
-Data frames: LoRaWAN 1.0.4, section 4.4; LoRaWAN 1.1, section 4.4. Joins: 1.0.4, section 6.2; 1.1, section 6.2.
+Data frames: section 4.4 of LoRaWAN 1.0.4 and of 1.1. Joins: section 6.2 of both.
 `message` is always the PHYPayload without its last 4 bytes; `f_cnt` is the 32-bit counter.
 """
 
@@ -56,8 +56,9 @@ def uplink_mic_half_s(
 ) -> bytes:
     """cmacS[0..1], the first 2 bytes of a 1.1 uplink's MIC.
 
-    `conf_f_cnt` is the low 16 bits of the counter of the confirmed downlink that the frame acknowledges (FCtrl.ACK),
-    0 without. `tx_dr` and `tx_ch` are the indices of data rate and channel that the device sent with.
+    `conf_f_cnt` is the low 16 bits of the counter of the confirmed downlink that the frame acknowledges
+    (FCtrl.ACK), 0 without. `tx_dr` and `tx_ch` are the indices of data rate and channel that the device
+    sent with.
     """
     block = _b_block(0, dev_addr, f_cnt, len(message), conf_f_cnt, tx_dr, tx_ch)
     return s_nwk_s_int_key.cmac(block + message)[:2]
@@ -108,7 +109,8 @@ def join_accept_mic_1_1(
 ) -> bytes:
     """MIC of a join accept under 1.1 with OptNeg set.
 
-    `join_req_type` is 0xFF in answer to a join request, else the rejoin type; `dev_nonce` is then the RJcount.
+    `join_req_type` is 0xFF in answer to a join request, else the rejoin type, and `dev_nonce` then the
+    RJcount.
     """
     head = bytes((join_req_type,)) + join_eui.to_air() + dev_nonce.to_bytes(2, "little")
     return js_int_key.cmac(head + message)[:4]

@@ -1,4 +1,4 @@
-"""NetID, and which DevAddr belongs to it (LoRaWAN 1.0.4, section 6.1.1; Backend Interfaces 1.1, section 13)."""
+"""NetID, and which DevAddr belongs to it (LoRaWAN 1.0.4, section 6.1.1; Backend Interfaces, section 13)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """PHYPayload: every message type, to and from bytes (LoRaWAN 1.0.4, section 4.1; LoRaWAN 1.1, section 4.1).
 
-`parse` returns a frame or raises MalformedFrame, whatever bytes it is given. It checks no MIC and decrypts nothing.
-Reserved bits of MHDR are ignored and not kept.
+`parse` returns a frame or raises MalformedFrame, whatever bytes it is given. It checks no MIC and decrypts
+nothing. Reserved bits of MHDR are ignored and not kept.
 """
 
 from __future__ import annotations

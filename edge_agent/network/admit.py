@@ -1,84 +1,172 @@
-"""Which uplink is taken, whose it is and what it says; and why one is not."""
+"""Which uplink is taken, whose it is and what it says; and why one is not.
+
+The replay rule is strict: a frame is taken only if its MIC fits a 32-bit counter above the highest one
+taken of that device. A lower counter with a valid MIC is an event to be told ("reset or replay"), never a
+reset: a recording would have the same look. And since the upper 16 bits are proven by the MIC, no old frame
+moves them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from edge_agent.lorawan.identifiers import DevAddr
+from edge_agent.lorawan.fcnt import full_f_cnt, other_f_cnts
+from edge_agent.lorawan.join_accept import EncryptedJoinAccept
+from edge_agent.lorawan.malformed import Fault, MalformedFrame
+from edge_agent.lorawan.mhdr import Direction
 from edge_agent.lorawan.netid import NetID
-from edge_agent.lorawan.session import Session
+from edge_agent.lorawan.phypayload import DataFrame, PHYPayload, Proprietary, parse
+from edge_agent.network.activations import Activation, Activations
+from edge_agent.network.outcome import Admitted, Rejected
 from edge_agent.network.reason import Reason
-from edge_agent.network.rx_frame import RxFrame
-from edge_codecs.clipr import Message
-from edge_codecs.identifiers import DevEUI
+from edge_agent.network.rx_frame import Crc, RxFrame
+from edge_codecs.clipr import DecodeError, Message, Undecoded
 
+__all__ = ["Activations", "Admitted", "Rejected", "admit"]
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """An authentic uplink with a counter that was never seen.
+MAX_TRIALS = 64  # MICs computed to explain one frame, beyond one a device: strangers must not cost much
 
-    `f_cnt` is the full 32-bit counter, `session` the session's number. `f_opts` and `payload` are in clear.
-    `f_port` is None where the frame has no payload. `message` is what the payload says; None where it holds MAC
-    commands only (no FPort, or FPort 0), so that there is no row to keep, though the counter moves.
-    `flaw` is UNKNOWN_F_PORT or DECODE_ERROR where `message` is Undecoded.
-    """
-
-    dev_eui: DevEUI
-    session: int
-    f_cnt: int
-    confirmed: bool
-    adr: bool
-    f_opts: bytes
-    f_port: int | None
-    payload: bytes
-    message: Message | None
-    flaw: Reason | None
-    frame: RxFrame
-    codec: str
-    codec_version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A frame that is not taken. `dev_eui` is given only where it is one of our devices.
-
-    `f_cnt` is the 32-bit counter where a MIC proves it, else the 16 bits on air; None where there is none.
-    `detail` adds what a person wants to know beside `reason.sentence`.
-    """
-
-    reason: Reason
-    frame: RxFrame
-    dev_addr: DevAddr | None = None
-    dev_eui: DevEUI | None = None
-    f_cnt: int | None = None
-    detail: str = ""
-
-
-class Activations:
-    """All sessions, by DevAddr, with their keys at work."""
-
-    def add(self, session: Session) -> None:
-        """Know a session; replaces the device's former one. Raises ValueError for a codec that does not exist."""
-        raise NotImplementedError
-
-    def remove(self, dev_eui: DevEUI) -> None:
-        """Forget the device's session and its keys; nothing happens where there is none."""
-        raise NotImplementedError
-
-    def sessions(self) -> list[Session]:
-        """The sessions as they stand, each with its highest counter."""
-        raise NotImplementedError
-
-    def advance(self, admitted: Admitted) -> None:
-        """Move the device's counter to an admitted uplink, so that no frame up to it is taken again."""
-        raise NotImplementedError
+_FAULTS = {
+    Fault.TOO_SHORT: Reason.TOO_SHORT,
+    Fault.NOT_LORAWAN_R1: Reason.NOT_LORAWAN_R1,
+    Fault.MALFORMED: Reason.MALFORMED,
+}
 
 
 def admit(frame: RxFrame, activations: Activations, net_ids: Sequence[NetID] = ()) -> Admitted | Rejected:
     """Decide about one frame; changes nothing.
 
-    `net_ids` are the networks whose devices may be ours: with any given, an unknown DevAddr outside their blocks is
-    FOREIGN_NET_ID, without one all are UNKNOWN_DEV_ADDR.
+    `net_ids` are the networks whose devices may be ours: with any given, an unknown DevAddr outside their
+    blocks is FOREIGN_NET_ID, without one all are UNKNOWN_DEV_ADDR.
     """
-    raise NotImplementedError
+    if frame.crc is not Crc.OK:
+        return Rejected(Reason.BAD_CRC if frame.crc is Crc.BAD else Reason.NO_CRC, frame)
+    try:
+        data = parse(frame.phy_payload)
+    except MalformedFrame as error:
+        return Rejected(_FAULTS[error.fault], frame, detail=str(error))
+    if not isinstance(data, DataFrame):
+        return _not_data(data, frame, activations)
+    fhdr = data.fhdr
+    dev_addr = fhdr.dev_addr
+    if data.direction is Direction.DOWN:
+        return Rejected(Reason.DOWNLINK_HEARD, frame, dev_addr, f_cnt=fhdr.f_cnt_16)
+    if data.f_port == 0 and fhdr.f_opts:
+        text = "MAC commands in FOpts and on FPort 0 at once"
+        return Rejected(Reason.MALFORMED, frame, dev_addr, f_cnt=fhdr.f_cnt_16, detail=text)
+    candidates = activations.at(dev_addr)
+    if not candidates:
+        foreign = net_ids and not any(net_id.covers(dev_addr) for net_id in net_ids)
+        reason = Reason.FOREIGN_NET_ID if foreign else Reason.UNKNOWN_DEV_ADDR
+        return Rejected(reason, frame, dev_addr, f_cnt=fhdr.f_cnt_16)
+    message = frame.phy_payload[:-4]
+    for candidate in candidates:
+        f_cnt = full_f_cnt(candidate.f_cnt_up, fhdr.f_cnt_16)
+        if f_cnt is not None and candidate.signed(
+            f_cnt, message, data.mic, frame.frequency_hz, frame.data_rate
+        ):
+            return _taken(frame, data, candidate, f_cnt)
+    return _why_not(frame, data, message, candidates)
+
+
+def _taken(frame: RxFrame, data: DataFrame, activation: Activation, f_cnt: int) -> Admitted:
+    session = activation.session
+    f_port = data.f_port
+    payload = b""
+    says: Message | None = None
+    flaw: Reason | None = None
+    if f_port is not None:
+        payload = activation.clear_frm_payload(f_cnt, f_port, data.frm_payload)
+        if f_port:
+            try:
+                says = activation.decode(f_port, payload)
+            except DecodeError as error:
+                says = Undecoded(f_port, payload)
+                flaw = Reason.UNKNOWN_F_PORT if error.unknown_f_port else Reason.DECODE_ERROR
+    return Admitted(
+        session.dev_eui,
+        session.number,
+        f_cnt,
+        data.confirmed,
+        data.fhdr.f_ctrl.adr,
+        activation.clear_f_opts(f_cnt, f_port, data.fhdr.f_opts),
+        f_port,
+        payload,
+        says,
+        flaw,
+        frame,
+        session.codec,
+        session.codec_version,
+    )
+
+
+def _not_data(other: PHYPayload, frame: RxFrame, activations: Activations) -> Rejected:
+    match other:
+        case Proprietary():
+            return Rejected(Reason.PROPRIETARY, frame)
+        case EncryptedJoinAccept():
+            return Rejected(Reason.DOWNLINK_HEARD, frame, detail="a join accept")
+        case DataFrame():
+            raise AssertionError("a data frame is decided elsewhere")
+        case _:
+            what = "join" if other.mtype.name == "JOIN_REQUEST" else "rejoin"
+            ours = other.dev_eui if other.dev_eui in activations else None
+            text = f"a {what} request in the name of {other.dev_eui}"
+            return Rejected(Reason.JOIN_NOT_SERVED, frame, dev_eui=ours, detail=text)
+
+
+def _why_not(frame: RxFrame, data: DataFrame, message: bytes, candidates: Sequence[Activation]) -> Rejected:
+    """Which reason a frame to a known address has: no candidate's next counter fits its MIC."""
+    dev_addr = data.fhdr.dev_addr
+    fitting = _fitting_counter(frame, data, message, candidates)
+    if fitting is None:
+        ours = candidates[0].session.dev_eui if len(candidates) == 1 else None
+        detail = _half_signed(data, message, candidates)
+        return Rejected(Reason.MIC_FAILED, frame, dev_addr, ours, data.fhdr.f_cnt_16, detail)
+    activation, f_cnt = fitting
+    last = activation.f_cnt_up
+    if last is None or f_cnt > last:
+        reason = Reason.MIC_FITS_OTHER_UPPER_COUNTER
+        detail = f"its counter is {f_cnt}; the last one taken is {'none' if last is None else last}"
+    elif (f_cnt, data.mic[2:]) in activation.recent:
+        reason = Reason.DUPLICATE
+        detail = f"counter {f_cnt} was taken already"
+    else:
+        reason = Reason.REPLAY
+        detail = f"its counter is {f_cnt}; the last one taken is {last}"
+    return Rejected(reason, frame, dev_addr, activation.session.dev_eui, f_cnt, detail)
+
+
+def _fitting_counter(
+    frame: RxFrame, data: DataFrame, message: bytes, candidates: Sequence[Activation]
+) -> tuple[Activation, int] | None:
+    """The device and the counter that the MIC is over, if it is one that the 16 bits on air may stand for.
+
+    The likeliest counter of each device first, then the next of each, so that devices that share an address
+    share the trials.
+    """
+    trials = 0
+    waiting = [(candidate, other_f_cnts(candidate.f_cnt_up, data.fhdr.f_cnt_16)) for candidate in candidates]
+    while waiting and trials < MAX_TRIALS:
+        for candidate, f_cnts in tuple(waiting):
+            f_cnt = next(f_cnts, None)
+            if f_cnt is None:
+                waiting.remove((candidate, f_cnts))
+                continue
+            trials += 1
+            if candidate.signed(f_cnt, message, data.mic, frame.frequency_hz, frame.data_rate):
+                return candidate, f_cnt
+    return None
+
+
+def _half_signed(data: DataFrame, message: bytes, candidates: Sequence[Activation]) -> str:
+    """What a 1.1 device's frame with only half a fitting MIC points to, in words; empty for any other."""
+    for candidate in candidates:
+        f_cnt = full_f_cnt(candidate.f_cnt_up, data.fhdr.f_cnt_16)
+        if f_cnt is None or candidate.session.lorawan == "1.0":
+            continue
+        if candidate.half_signed(f_cnt, message, data.mic):
+            if data.fhdr.f_ctrl.ack:
+                return "FNwkSIntKey fits; it acknowledges a downlink that was not sent from here"
+            return "FNwkSIntKey fits, SNwkSIntKey does not"
+    return ""

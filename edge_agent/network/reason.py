@@ -8,7 +8,8 @@ import enum
 class Reason(enum.Enum):
     """Exactly one for each frame that is not taken; the value is its name in counters, JSON and the manual.
 
-    UNKNOWN_F_PORT and DECODE_ERROR are flaws of frames that *are* taken: authentic, kept as they came, and counted.
+    UNKNOWN_F_PORT and DECODE_ERROR are flaws of frames that *are* taken: authentic, kept as they came, and
+    counted.
     """
 
     BAD_CRC = "bad_crc"
@@ -25,7 +26,6 @@ class Reason(enum.Enum):
     MIC_FITS_OTHER_UPPER_COUNTER = "mic_fits_other_upper_counter"
     REPLAY = "replay"
     DUPLICATE = "duplicate"
-    COUNTER_EXHAUSTED = "counter_exhausted"
     UNKNOWN_F_PORT = "unknown_f_port"
     DECODE_ERROR = "decode_error"
 
@@ -43,7 +43,9 @@ _SENTENCES = {
     Reason.NO_CRC: (
         "It carries no checksum, so it is no uplink: usually another gateway's downlink. Nothing to do."
     ),
-    Reason.TOO_SHORT: "Fewer bytes than a frame of its type has. Noise or another radio system; nothing to do.",
+    Reason.TOO_SHORT: (
+        "Fewer bytes than a frame of its type has. Noise or another radio system; nothing to do."
+    ),
     Reason.NOT_LORAWAN_R1: (
         "It names a LoRaWAN version that does not exist. Noise or another radio system; nothing to do."
     ),
@@ -63,27 +65,26 @@ _SENTENCES = {
         "otherwise it is a neighbour's."
     ),
     Reason.MIC_FAILED: (
-        "The address is ours, the signature is not: a wrong key, or a neighbour's device with the same address. "
-        "If the sensor is never taken, enter its keys again."
+        "The address is ours, the signature is not: a wrong key, or a neighbour's device with the same "
+        "address. If the sensor is never taken, enter its keys again."
     ),
     Reason.MIC_FITS_OTHER_UPPER_COUNTER: (
-        "Signed by our device, but its frame counter is 65536 or more ahead of what was last taken. "
-        "It was out of reach for long or used elsewhere: check it, then add it again with its present counter."
+        "Signed by our device, but its frame counter is 65536 or more ahead of what was expected. It was out "
+        "of reach for long or used elsewhere: check it, then add it again with its present counter."
     ),
     Reason.REPLAY: (
         "Signed by our device, but with a counter that was used before: the device was reset, or somebody "
         "plays a recording. If you know that it was reset, remove it and add it again."
     ),
-    Reason.DUPLICATE: "The same frame once more, by another antenna or repeated by the device. Nothing to do.",
-    Reason.COUNTER_EXHAUSTED: (
-        "The device's 32-bit frame counter has no value left above the last one taken. Activate it with new keys."
+    Reason.DUPLICATE: (
+        "The same frame once more, by another antenna or repeated by the device. Nothing to do."
     ),
     Reason.UNKNOWN_F_PORT: (
         "Authentic, but its port is none of the device's payload format. Kept as it came. "
         "Check which codec the device was added with."
     ),
     Reason.DECODE_ERROR: (
-        "Authentic, but its payload is not what the device's format allows. Kept as it came, to be decoded again "
-        "when the codec is mended. Check firmware and codec."
+        "Authentic, but its payload is not what the device's format allows. Kept as it came, to be decoded "
+        "again when the codec is mended. Check firmware and codec."
     ),
 }
