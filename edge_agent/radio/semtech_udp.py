@@ -1,24 +1,47 @@
-"""Packet forwarders that speak Semtech UDP. (signatures)"""
+"""Packet forwarders that speak Semtech UDP (GWMP): one socket, any number of forwarders.
+
+A datagram is acknowledged as soon as it is read, then waits, unparsed, until the consumer asks for frames.
+When more than `WAITING_DATAGRAMS` or `WAITING_BYTES` wait, the door stops reading: what comes then stays in
+the kernel's buffer, which is larger and outlives us if the socket is inherited. Nothing is dropped in here;
+what the kernel drops is counted.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
+import time
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from edge_agent.clock import Clock, ClockReading
 from edge_agent.network.rx_frame import RxFrame
+from edge_agent.radio.forwarder import Forwarder
+from edge_agent.radio.gwmp import NotGwmp, PullData, PushData, TxAck, acknowledgement, parse_datagram
+from edge_agent.radio.offset_file import OffsetFile
+from edge_agent.radio.udp_socket import Address, UdpSocket
 from edge_codecs.identifiers import EUI64
+from edge_codecs.reading import TimeQuality
+
+WAITING_DATAGRAMS = 512
+WAITING_BYTES = 2 << 20
+READS_AT_ONCE = 64  # datagrams; then the loop may do other things
+BURST_FRAMES = 512
+MAX_FORWARDERS = 64  # the port has no authentication: strangers must not fill our memory
+SAVE_EVERY_NS = 30 * 1_000_000_000
+
+log = logging.getLogger(__name__)
 
 
 class SemtechUdp:
-    """The door for packet forwarders: one UDP socket, any number of forwarders.
+    """The door for packet forwarders.
 
     Opens its socket at once (raises ServiceUnavailable when the port is taken); `inherited` are sockets from
-    the service manager (`inherited_sockets`), of which the one bound to this address is taken.
+    the service manager (`inherited_sockets`), of which the one with this port is taken out and used.
+    `map_file`, on a file system that a reboot empties, keeps the counter maps over restarts of the agent.
     """
-
-    name: str  # "semtech_udp 127.0.0.1:1700", also RxFrame.source
 
     def __init__(
         self,
@@ -29,17 +52,50 @@ class SemtechUdp:
         inherited: list[socket.socket] | None = None,
         map_file: Path | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._clock = clock
+        self._udp = UdpSocket(bind, port, [] if inherited is None else inherited)
+        self.name = f"semtech_udp {self._udp.host}:{self._udp.port}"
+        self._forwarders: dict[tuple[EUI64, str], Forwarder] = {}
+        self._offset_file = OffsetFile(map_file, clock.boot) if map_file else None
+        self._known = self._offset_file.load() if self._offset_file else {}
+        self._saved_ns = 0
+        self._counts: Counter[str] = Counter()
+        self._waiting: deque[tuple[bytes, Address, int]] = deque()
+        self._waiting_bytes = 0
+        self._news = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None  # set while we read
+        self._stopped = False
 
     @property
-    def address(self) -> tuple[str, int]:
+    def address(self) -> Address:
         """Where it listens; the port is the kernel's choice if 0 was asked for."""
-        raise NotImplementedError
+        return self._udp.host, self._udp.port
 
     async def bursts(self) -> AsyncIterator[list[RxFrame]]:
-        """Frames that arrived together, together; ends after `stop` when all are handed over."""
-        raise NotImplementedError
-        yield []
+        """Frames that arrived together, together; ends after `stop` when all are handed over.
+
+        One consumer. Datagrams that wait are handed over in one burst of `BURST_FRAMES` or a little more.
+        """
+        self._read_on()
+        try:
+            while True:
+                while not self._waiting:
+                    if self._stopped:
+                        return
+                    self._news.clear()
+                    await self._news.wait()
+                burst: list[RxFrame] = []
+                while self._waiting and len(burst) < BURST_FRAMES:
+                    datagram, address, arrival_ns = self._waiting.popleft()
+                    self._waiting_bytes -= len(datagram)
+                    burst += self._frames_in(datagram, address, arrival_ns)
+                self._read_on()
+                if burst:
+                    yield burst
+                self._save()
+                await asyncio.sleep(0)  # a consumer that never waits must not keep the socket from being read
+        finally:
+            self._read_no_more()
 
     async def frames(self) -> AsyncIterator[RxFrame]:
         """The same, one by one."""
@@ -47,22 +103,120 @@ class SemtechUdp:
             for frame in burst:
                 yield frame
 
+    def _read_on(self) -> None:
+        if self._loop is None and not self._stopped and not self._is_full():
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._udp.fileno(), self._on_readable)
+
+    def _read_no_more(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._udp.fileno())
+            self._loop = None
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= WAITING_DATAGRAMS or self._waiting_bytes >= WAITING_BYTES
+
+    def _on_readable(self) -> None:
+        self._read(READS_AT_ONCE)
+        if self._is_full():
+            self._counts["pauses"] += 1
+            self._read_no_more()
+
+    def _read(self, most: int) -> None:
+        now_utc_ns, now_ns = time.time_ns(), self._clock.monotonic_ns()
+        for _ in range(most):
+            datagram = self._udp.receive(now_utc_ns)
+            if datagram is None:
+                break
+            answer = acknowledgement(datagram.data)
+            if answer is not None and not self._udp.send(answer, datagram.address):
+                self._counts["acks_failed"] += 1
+            self._counts["datagrams"] += 1
+            self._waiting.append((datagram.data, datagram.address, now_ns - datagram.age_ns))
+            self._waiting_bytes += len(datagram.data)
+        if self._waiting:
+            self._news.set()
+
+    def _frames_in(self, datagram: bytes, address: Address, arrival_ns: int) -> list[RxFrame]:
+        message = parse_datagram(datagram)
+        if isinstance(message, NotGwmp):
+            self._counts["not_gwmp"] += 1
+            return []
+        forwarder = self._forwarder(message.gateway, address[0])
+        forwarder.protocol = datagram[0]
+        match message:
+            case PushData():
+                return forwarder.push(message, arrival_ns, self._clock.in_step)
+            case PullData():
+                forwarder.pull(message, address, arrival_ns)
+            case TxAck():
+                forwarder.tx_ack(message, arrival_ns)
+        return []
+
+    def _forwarder(self, eui: EUI64, host: str) -> Forwarder:
+        forwarder = self._forwarders.get((eui, host))
+        if forwarder is not None:
+            return forwarder
+        forwarder = Forwarder(eui, self.name, self._known.get((eui, host)))
+        if len(self._forwarders) >= MAX_FORWARDERS:
+            self._counts["too_many_forwarders"] += 1
+            return forwarder  # its frames are taken, dated by arrival
+        log.info("packet forwarder %s at %s", eui, host)
+        self._forwarders[eui, host] = forwarder
+        return forwarder
+
+    def _save(self, *, now: bool = False) -> None:
+        if self._offset_file is None:
+            return
+        now_ns = self._clock.monotonic_ns()
+        if now or now_ns - self._saved_ns >= SAVE_EVERY_NS:
+            self._saved_ns = now_ns
+            offsets = {key: f.counter_map.offset for key, f in self._forwarders.items()}
+            self._offset_file.save({key: offset for key, offset in offsets.items() if offset is not None})
+
     def gps(self) -> ClockReading | None:
         """The latest believable GPS time, as an anchor for the clock; None without GPS."""
-        raise NotImplementedError
+        known = [forwarder.gps for forwarder in self._forwarders.values() if forwarder.gps]
+        if not known:
+            return None
+        monotonic_ns, utc_ms = max(known)
+        return ClockReading(self._clock.boot, monotonic_ns, utc_ms, TimeQuality.GPS)
+
+    def forwarders(self) -> list[Forwarder]:
+        """All that sent something since the start."""
+        return list(self._forwarders.values())
 
     def status(self) -> Mapping[str, object]:
         """Counters of the door and of each forwarder, JSON-able, for `edge-agent status`."""
-        raise NotImplementedError
-
-    def forwarders(self) -> Mapping[EUI64, object]:
-        """What each forwarder said of itself."""
-        raise NotImplementedError
+        now_ns = self._clock.monotonic_ns()
+        return {
+            "name": self.name,
+            "inherited": self._udp.inherited,
+            "receive_buffer_bytes": self._udp.receive_buffer_bytes,
+            "datagrams": self._counts["datagrams"],
+            "waiting": len(self._waiting),
+            "pauses": self._counts["pauses"],
+            "kernel_dropped": self._udp.kernel_dropped,
+            "not_gwmp": self._counts["not_gwmp"],
+            "acks_failed": self._counts["acks_failed"],
+            "too_many_forwarders": self._counts["too_many_forwarders"],
+            "forwarders": [forwarder.status(now_ns) for forwarder in self._forwarders.values()],
+        }
 
     def stop(self) -> None:
-        """Read nothing more; `bursts` hands over what was read and ends. The kernel queues what comes."""
-        raise NotImplementedError
+        """Read nothing more; `bursts` hands over what was read and ends.
+
+        What comes later, or is in the kernel's buffer yet, waits there for the next process if the socket is
+        inherited; if it is ours it would be gone, so that is read first.
+        """
+        self._read_no_more()
+        if not self._udp.inherited and not self._stopped:
+            self._read(WAITING_DATAGRAMS)
+        self._stopped = True
+        self._news.set()
 
     def close(self) -> None:
         """Close the socket (an inherited one stays open with the service manager)."""
-        raise NotImplementedError
+        self._read_no_more()
+        self._save(now=True)
+        self._udp.close()
