@@ -1,13 +1,82 @@
-"""From the store to the cloud, until a signed receipt says that rows may go (signatures; the body follows)."""
+"""From the store to the cloud: form, sign, seal, publish, and let rows go when a signed receipt says so.
+
+A batch is fixed on disk before it is sent (number, rows, hash); sent again, it is the same batch under a
+fresh seal. What MQTT says about delivery only paces us; rows are freed by receipts alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from edge_agent.errors import AgentError, ConfigurationError
+from edge_agent.sync.backoff import CONNECT_FIRST_S, CONNECT_MAX_S, full_jitter_s
 from edge_agent.sync.identity import SyncIdentity
-from edge_agent.sync.link import Link
+from edge_agent.sync.link import (
+    Connection,
+    Link,
+    LinkDown,
+    LinkEvent,
+    LinkFault,
+    NotTaken,
+    ReceiptCame,
+    Taken,
+)
+from edge_agent.sync.pace import BacklogPace
 from edge_agent.sync.state import SyncState
+from edge_agent.sync.window import SIZE, Window
+from edge_codecs.batch import Lane, Manifest, RowRange, StreamId, link, seal
+from edge_codecs.faults import ReceiptError
+from edge_codecs.receipt import Receipt, Verdict, verify_receipt
+
+log = logging.getLogger("edge_agent.sync")
+
+MAX_ROWS = 1_000
+MAX_BYTES = 64 * 1024  # of encoded rows
+LINGER_S = 0.5  # what arrives within it shares a batch
+LIVE_ROOM = 4  # places in the window that the backlog leaves to live batches
+RECHECK_S = 60.0  # rows that waited for the clock become ready without a wake-up
+SETTLED_S = 60.0  # a connection that lasted so long was a good one
+
+
+class Formed(Protocol):
+    """A batch as it is fixed on disk."""
+
+    @property
+    def number(self) -> int: ...  # noqa: D102
+    @property
+    def lane(self) -> Lane: ...  # noqa: D102
+    @property
+    def ranges(self) -> Sequence[RowRange]: ...  # noqa: D102
+    @property
+    def previous(self) -> bytes: ...  # noqa: D102
+    @property
+    def rows(self) -> bytes: ...  # noqa: D102
+    @property
+    def count(self) -> int: ...  # noqa: D102
+
+
+class AsyncStore(Protocol):
+    """The store, as the uploader sees it. `wake` is set whenever rows were kept or dated."""
+
+    wake: asyncio.Event
+
+    async def stream(self) -> StreamId:
+        """This life of the store."""
+
+    async def form_batch(self, max_rows: int, max_bytes: int, lane: Lane) -> Formed | None:
+        """Fix the next batch of a lane on disk; None if it has no rows."""
+
+    async def unreceipted(self, after: int = 0, limit: int = SIZE) -> Sequence[Formed]:
+        """Batches without a receipt, in order, beyond number `after`."""
+
+    async def receipt(self, up_to: int, batch_hash: bytes, receiver_time_ms: int) -> int:
+        """Rows of batches up to `up_to` may go; returns how many. Raises AgentError for another hash."""
 
 
 class WallClock(Protocol):
@@ -18,22 +87,268 @@ class WallClock(Protocol):
 
 
 class Uploader:
-    """Forms, seals and publishes batches, and takes their receipts."""
+    """Carries rows to the cloud. `roll` gives random numbers in [0, 1), `monotonic` seconds."""
 
-    def __init__(self, store: AsyncStore, link: Link, identity: SyncIdentity, clock: WallClock) -> None:
-        raise NotImplementedError
-
-    async def run(self) -> None:
-        """Carry rows to the cloud until cancelled."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        store: AsyncStore,
+        link: Link,
+        identity: SyncIdentity,
+        clock: WallClock,
+        *,
+        roll: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._identity = identity
+        self._clock = clock
+        self._roll = roll
+        self._monotonic = monotonic
+        self._window = Window(roll)
+        self._pace = BacklogPace(identity.backlog_rows_per_s, SIZE - LIVE_ROOM, monotonic())
+        self._batches: dict[int, Formed] = {}
+        self._stream: StreamId | None = None
+        self._live_at: float | None = None  # when to form live batches; None: no row has come
+        self._backlog = True  # there may be rows to catch up
+        self._recheck_at = 0.0
+        self._tries = 0
+        self._state = SyncState()
 
     def state(self) -> SyncState:
         """How it is going, for `status`."""
-        raise NotImplementedError
+        return replace(self._state, batches_in_flight=len(self._window), stopped=self._window.stopped)
+
+    async def run(self) -> None:
+        """Carry rows to the cloud until cancelled. Raises AgentError if the store cannot go on."""
+        self._stream = await self._store.stream()
+        now = self._monotonic()
+        for batch in await self._store.unreceipted(0, SIZE):
+            self._add(batch, now)
+        while True:
+            try:
+                connection = await self._link.connect()
+            except LinkDown as down:
+                await self._wait_to_retry(down.fault)
+                continue
+            except ConfigurationError as error:  # a file was spoilt while we run: readings must go on
+                await self._wait_to_retry(LinkFault(str(error), error.hint))
+                continue
+            since = self._monotonic()
+            try:
+                self._connected(connection, since)
+                await self._serve(connection)
+            except LinkDown as down:
+                if self._monotonic() - since >= SETTLED_S:
+                    self._tries = 0
+                await self._wait_to_retry(down.fault)
+            finally:
+                await connection.close()
+
+    # The link
+
+    async def _wait_to_retry(self, fault: LinkFault) -> None:
+        wait_s = full_jitter_s(self._tries, self._roll(), CONNECT_FIRST_S, CONNECT_MAX_S)
+        self._tries += 1
+        if self._state.connected or fault.message != self._state.last_error:
+            log.warning("%s; next try in %.0f s. %s", fault.message, wait_s, fault.hint)
+        self._note(fault)
+        self._state = replace(
+            self._state,
+            connected=False,
+            connected_since_ms=None,
+            next_try_ms=self._clock.wall_ms() + round(wait_s * 1000),
+        )
+        await asyncio.sleep(wait_s)
+
+    def _connected(self, connection: Connection, now: float) -> None:
+        log.info("connected to %s:%d", self._identity.broker.host, self._identity.broker.port)
+        self._state = replace(
+            self._state,
+            connected=True,
+            connected_since_ms=self._clock.wall_ms(),
+            next_try_ms=None,
+            connects=self._state.connects + 1,
+        )
+        if not self._window.stopped:
+            self._state = replace(self._state, last_error=None, hint=None)
+        self._window.connected(now, session_present=connection.session_present)
+        self._look_for_rows(now)
+
+    async def _serve(self, connection: Connection) -> None:
+        """Work until the connection ends. Raises LinkDown."""
+        event = asyncio.ensure_future(connection.next_event())
+        wake = asyncio.ensure_future(self._store.wake.wait())
+        try:
+            while True:
+                await self._form(self._monotonic())
+                self._send(connection)
+                await asyncio.wait({event, wake}, timeout=self._idle_s(), return_when=asyncio.FIRST_COMPLETED)
+                if wake.done():
+                    self._store.wake.clear()
+                    self._rows_came(self._monotonic())
+                    wake = asyncio.ensure_future(self._store.wake.wait())
+                if event.done():
+                    await self._take(event.result())
+                    event = asyncio.ensure_future(connection.next_event())
+        finally:
+            event.cancel()
+            wake.cancel()
+
+    # From rows to batches
+
+    def _rows_came(self, now: float) -> None:
+        if self._live_at is None:
+            self._live_at = now + LINGER_S
+
+    def _look_for_rows(self, now: float) -> None:
+        self._live_at = now
+        self._backlog = True
+        self._recheck_at = now + RECHECK_S
+
+    async def _form(self, now: float) -> None:
+        """Form what the window has room for: live first, then backlog as its pace allows."""
+        if now >= self._recheck_at:
+            self._look_for_rows(now)
+        while self._live_at is not None and now >= self._live_at and self._window.room:
+            if not await self._form_one(Lane.LIVE, now):
+                self._live_at = None
+        while self._backlog and self._backlog_may_go(now):
+            if not await self._form_one(Lane.BACKLOG, now):
+                self._backlog = False
+
+    async def _form_one(self, lane: Lane, now: float) -> bool:
+        batch = await self._store.form_batch(MAX_ROWS, MAX_BYTES, lane)
+        if batch is None:
+            return False
+        self._add(batch, now)
+        if lane is Lane.BACKLOG:
+            self._pace.formed(batch.count, now)
+        return True
+
+    def _backlog_may_go(self, now: float) -> bool:
+        return (
+            self._window.room
+            and self._window.of_lane(Lane.BACKLOG) < self._pace.batches
+            and self._pace.ready_at(now) <= now
+        )
+
+    def _add(self, batch: Formed, now: float) -> None:
+        self._batches[batch.number] = batch
+        self._window.add(batch.number, batch.lane, now)
+
+    def _send(self, connection: Connection) -> None:
+        for number in self._window.sendable(self._monotonic(), connection.window):
+            connection.publish(number, self._seal(self._batches[number]))
+            again = self._window.sent(number)
+            self._state = replace(
+                self._state,
+                batches_sent=self._state.batches_sent + 1,
+                batches_sent_again=self._state.batches_sent_again + again,
+            )
+
+    def _seal(self, batch: Formed) -> bytes:
+        assert self._stream is not None
+        manifest = Manifest(
+            self._identity.gateway,
+            self._stream,
+            batch.number,
+            batch.lane,
+            tuple(batch.ranges),
+            link(batch.previous) if len(batch.previous) == 32 else batch.previous,
+            batch.rows,
+        )
+        return seal(manifest, self._identity.signing_key, self._identity.sealing_key)
+
+    def _idle_s(self) -> float:
+        """How long nothing is to be done if nothing happens."""
+        now = self._monotonic()
+        times = [self._recheck_at]
+        if self._live_at is not None and self._window.room:
+            times.append(self._live_at)
+        if self._backlog and self._window.room and self._window.of_lane(Lane.BACKLOG) < self._pace.batches:
+            times.append(self._pace.ready_at(now))
+        if (wake_at := self._window.wake_at()) is not None:
+            times.append(wake_at)
+        return max(min(times) - now, 0.0)
+
+    # What comes back
+
+    async def _take(self, event: LinkEvent) -> None:
+        now = self._monotonic()
+        match event:
+            case Taken():
+                self._window.taken(event.number, now)
+                if not event.heard:
+                    self._note(LinkFault("nobody listens to our batches", "Is cloud-sync running?"))
+            case NotTaken():
+                if self._window.refused(event.number, now, by_broker=True):
+                    self._stop(event.fault)
+            case ReceiptCame():
+                await self._receive(event.data, now)
+
+    async def _receive(self, data: bytes, now: float) -> None:
+        receipt = self._checked(data)
+        if receipt is None or receipt.up_to < self._state.confirmed_up_to:
+            self._state = replace(self._state, receipts_ignored=self._state.receipts_ignored + 1)
+            return
+        wall_ms = self._clock.wall_ms()
+        self._state = replace(
+            self._state, last_receipt_ms=wall_ms, clock_offset_ms=receipt.receiver_time_ms - wall_ms
+        )
+        if receipt.up_to > self._state.confirmed_up_to and not await self._free(receipt, now):
+            return
+        if receipt.verdict is Verdict.REFUSED:
+            if self._window.refused(receipt.batch, now, by_broker=False):
+                self._stop(_refusal(receipt))
+        elif receipt.verdict is Verdict.RESEND:
+            self._window.missed(receipt.up_to + 1, now)
+        elif not self._window.stopped:
+            self._tries = 0
+            self._state = replace(self._state, last_error=None, hint=None)
+
+    def _checked(self, data: bytes) -> Receipt | None:
+        """The receipt if our receiver signed it, for this gateway and this life of the store."""
+        try:
+            receipt = verify_receipt(data, self._identity.receipt_key)
+        except ReceiptError as error:
+            log.warning("a receipt is not taken: %s", error)
+            return None
+        ours = receipt.gateway == self._identity.gateway and receipt.stream == self._stream
+        return receipt if ours else None
+
+    async def _free(self, receipt: Receipt, now: float) -> bool:
+        try:
+            rows = await self._store.receipt(receipt.up_to, receipt.batch_hash, receipt.receiver_time_ms)
+        except AgentError as error:
+            self._stop(LinkFault(str(error), error.hint))
+            return False
+        for landed in self._window.receipted(receipt.up_to, now):
+            del self._batches[landed.number]
+            if landed.lane is Lane.BACKLOG:
+                self._pace.receipted(landed.took_s)
+        self._state = replace(
+            self._state,
+            confirmed_up_to=receipt.up_to,
+            rows_confirmed=self._state.rows_confirmed + rows,
+        )
+        return True
+
+    # What is shown
+
+    def _stop(self, fault: LinkFault) -> None:
+        if fault.message != self._state.last_error:
+            log.error("%s. %s", fault.message, fault.hint)
+        self._note(fault)
+
+    def _note(self, fault: LinkFault) -> None:
+        self._state = replace(self._state, last_error=fault.message, hint=fault.hint or None)
 
 
-class AsyncStore(Protocol):
-    """The store, as the uploader sees it."""
-
-    wake: asyncio.Event
-    """Set whenever rows were kept."""
+def _refusal(receipt: Receipt) -> LinkFault:
+    reason = receipt.detail.name.lower().replace("_", " ")
+    return LinkFault(
+        f"the receiver refuses batch {receipt.batch}: {reason}",
+        "Readings are kept and the batch is tried again now and then. Look at the receiver: "
+        "cloud-sync quarantine list",
+    )
