@@ -7,6 +7,7 @@ Data frames: section 4.4 of LoRaWAN 1.0.4 and of 1.1. Joins: section 6.2 of both
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 from edge_agent.lorawan.aes128 import AES128
 from edge_agent.lorawan.identifiers import DevAddr
@@ -80,6 +81,30 @@ def uplink_mic_1_1(
         s_nwk_s_int_key, dev_addr, f_cnt, message, conf_f_cnt=conf_f_cnt, tx_dr=tx_dr, tx_ch=tx_ch
     )
     return half_s + uplink_mic_half_f(f_nwk_s_int_key, dev_addr, f_cnt, message)
+
+
+def uplink_mic_fits_1_1(
+    f_nwk_s_int_key: AES128,
+    s_nwk_s_int_key: AES128,
+    dev_addr: DevAddr,
+    f_cnt: int,
+    message: bytes,
+    mic: bytes,
+    *,
+    conf_f_cnt: int,
+    tx_indices: Iterable[tuple[int, int]],
+) -> bool:
+    """Whether both halves of a 1.1 uplink's MIC fit, the S half with one of the given (TxDr, TxCh)."""
+    if uplink_mic_half_f(f_nwk_s_int_key, dev_addr, f_cnt, message) != mic[2:]:
+        return False
+    half_s = mic[:2]
+    return any(
+        uplink_mic_half_s(
+            s_nwk_s_int_key, dev_addr, f_cnt, message, conf_f_cnt=conf_f_cnt, tx_dr=tx_dr, tx_ch=tx_ch
+        )
+        == half_s
+        for tx_dr, tx_ch in tx_indices
+    )
 
 
 def downlink_mic_1_1(

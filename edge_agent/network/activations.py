@@ -14,7 +14,7 @@ from edge_agent.lorawan.aes128 import AES128
 from edge_agent.lorawan.frm_payload import crypt_f_opts, crypt_frm_payload
 from edge_agent.lorawan.identifiers import DevAddr
 from edge_agent.lorawan.mhdr import Direction
-from edge_agent.lorawan.mic import uplink_mic_1_0, uplink_mic_half_f, uplink_mic_half_s
+from edge_agent.lorawan.mic import uplink_mic_1_0, uplink_mic_fits_1_1, uplink_mic_half_f
 from edge_agent.lorawan.session import Session
 from edge_agent.network.outcome import Admitted
 from edge_agent.network.tx_indices import tx_indices
@@ -55,15 +55,15 @@ class Activation:
         session = self.session
         if session.lorawan == "1.0":
             return uplink_mic_1_0(self._f_int, session.dev_addr, f_cnt, message) == mic
-        if not self.half_signed(f_cnt, message, mic):
-            return False
-        half_s = mic[:2]
-        return any(
-            uplink_mic_half_s(
-                self._s_int, session.dev_addr, f_cnt, message, conf_f_cnt=0, tx_dr=tx_dr, tx_ch=tx_ch
-            )
-            == half_s
-            for tx_dr, tx_ch in tx_indices(frequency_hz, data_rate)
+        return uplink_mic_fits_1_1(
+            self._f_int,
+            self._s_int,
+            session.dev_addr,
+            f_cnt,
+            message,
+            mic,
+            conf_f_cnt=0,
+            tx_indices=tx_indices(frequency_hz, data_rate),
         )
 
     def half_signed(self, f_cnt: int, message: bytes, mic: bytes) -> bool:
