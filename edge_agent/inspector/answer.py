@@ -11,7 +11,7 @@ from edge_agent.lorawan.fcnt import LAP
 from edge_agent.lorawan.frm_payload import crypt_f_opts, crypt_frm_payload
 from edge_agent.lorawan.join_accept import EncryptedJoinAccept, JoinAccept, parse_join_accept
 from edge_agent.lorawan.join_request import JoinRequest
-from edge_agent.lorawan.mac_command import parse_mac_commands
+from edge_agent.lorawan.mac_commands import parse_mac_commands
 from edge_agent.lorawan.malformed import MalformedFrame
 from edge_agent.lorawan.mhdr import MTYPES, Direction
 from edge_agent.lorawan.mic import (

@@ -2,7 +2,7 @@
 
 A command is its CID and a payload of fixed length. Read as one little-endian number, each payload is a row
 of bit fields; a command class names them, and `command` makes reader and writer out of that. Reserved bits
-are ignored when reading and sent as 0. The commands themselves are in `mac_commands`.
+are ignored when reading and sent as 0. The commands, and reading rows of them, are in `mac_commands`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ class MACCommand:
         """The fields by name."""
         return {name: getattr(self, name) for name, _, _ in self.layout}
 
+    @classmethod
+    def from_payload(cls, payload: bytes) -> MACCommand:
+        """Read the `length` bytes behind the CID."""
+        number = int.from_bytes(payload, "little")
+        return cls(*[_read(number, kind, bits) for _, kind, bits in cls.layout])
+
     def to_bytes(self) -> bytes:
         """CID and payload. Raises ValueError where a field's value does not fit."""
         number = 0
@@ -50,20 +56,14 @@ class MACCommand:
         return bytes((self.cid,)) + number.to_bytes(self.length, "little")
 
 
-class MACCommands(NamedTuple):
-    """The commands in order, and the bytes from the first one that is not known or not whole."""
-
-    commands: list[MACCommand]
-    rest: bytes
-
-
 _Command = TypeVar("_Command", bound=type[MACCommand])
-_KNOWN: dict[tuple[Direction, int], type[MACCommand]] = {}
+KNOWN: dict[tuple[Direction, int], type[MACCommand]] = {}
+"""Every command class, by direction and CID."""
 
 
 @dataclass_transform(frozen_default=True)
 def command(cid: int, direction: Direction, length: int = 0) -> Callable[[_Command], _Command]:
-    """Make a class of annotated fields a frozen dataclass, and known to `parse_mac_commands`."""
+    """Make a class of annotated fields a frozen dataclass and enter it in KNOWN."""
 
     def register(cls: _Command) -> _Command:
         made: Any = dataclass(frozen=True, slots=True)(cls)
@@ -73,34 +73,11 @@ def command(cid: int, direction: Direction, length: int = 0) -> Callable[[_Comma
             kind, bits = hints[field.name].__origin__, hints[field.name].__metadata__[0]
             layout.append((field.name, kind, bits))
         made.cid, made.direction, made.length, made.layout = cid, direction, length, tuple(layout)
-        _KNOWN[direction, cid] = made
+        KNOWN[direction, cid] = made
         known: _Command = made
         return known
 
     return register
-
-
-def parse_mac_commands(direction: Direction, raw: bytes) -> MACCommands:
-    """Read a row of commands in clear. Never raises.
-
-    The length of an unknown command is unknown, too: reading stops there, and the rest is handed back
-    (LoRaWAN 1.0.4, chapter 5).
-    """
-    commands: list[MACCommand] = []
-    at = 0
-    while at < len(raw):
-        kind = _KNOWN.get((direction, raw[at]))
-        if kind is None or at + 1 + kind.length > len(raw):
-            break
-        number = int.from_bytes(raw[at + 1 : at + 1 + kind.length], "little")
-        commands.append(kind(*[_read(number, of, bits) for _, of, bits in kind.layout]))
-        at += 1 + kind.length
-    return MACCommands(commands, raw[at:])
-
-
-def build_mac_commands(commands: list[MACCommand]) -> bytes:
-    """The commands one after another. Raises ValueError where a field's value does not fit."""
-    return b"".join([one.to_bytes() for one in commands])
 
 
 def _read(number: int, kind: type, bits: Bits) -> int | bool:

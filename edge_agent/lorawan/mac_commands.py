@@ -6,9 +6,10 @@ CID 0x02–0x0D: LoRaWAN 1.0.4, chapter 5. 0x01, 0x0B, 0x0C, 0x0E, 0x0F, 0x20: L
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, NamedTuple
 
-from edge_agent.lorawan.mac_command import Bits, MACCommand, command
+from edge_agent.lorawan.mac_command import KNOWN, Bits, MACCommand, command
 from edge_agent.lorawan.mhdr import Direction
 
 UP, DOWN = Direction.UP, Direction.DOWN
@@ -299,3 +300,33 @@ class DeviceModeConf(MACCommand):
     """Answers DeviceModeInd."""
 
     device_class: Annotated[int, Bits(0, 8)]
+
+
+class MACCommands(NamedTuple):
+    """The commands in order, and the bytes from the first one that is not known or not whole."""
+
+    commands: list[MACCommand]
+    rest: bytes
+
+
+def parse_mac_commands(direction: Direction, raw: bytes) -> MACCommands:
+    """Read a row of commands in clear. Never raises.
+
+    The length of an unknown command is unknown, too: reading stops there, and the rest is handed back
+    (LoRaWAN 1.0.4, chapter 5).
+    """
+    commands: list[MACCommand] = []
+    at = 0
+    while at < len(raw):
+        kind = KNOWN.get((direction, raw[at]))
+        if kind is None or at + 1 + kind.length > len(raw):
+            break
+        end = at + 1 + kind.length
+        commands.append(kind.from_payload(raw[at + 1 : end]))
+        at = end
+    return MACCommands(commands, raw[at:])
+
+
+def build_mac_commands(commands: Iterable[MACCommand]) -> bytes:
+    """The commands one after another. Raises ValueError where a field's value does not fit."""
+    return b"".join([one.to_bytes() for one in commands])
