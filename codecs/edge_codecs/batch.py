@@ -1,25 +1,28 @@
 """Batch: numbered, chained, signed and sealed rows, as they travel from gateway to receiver.
 
     wire   = header ‖ body
-    header = canonical CBOR array: version, suite, gateway id, receiver key number, stream id, batch number, lane,
-             link to the batch before, row ranges [first, count, …]
-    body   = HPKE base mode (RFC 9180: X25519, HKDF-SHA256, AES-256-GCM), info = tag ‖ header, fresh at each sending:
-             32 bytes encapsulated key ‖ ciphertext of (64 bytes Ed25519 signature ‖ rows)
+    header = canonical CBOR array: version, suite, gateway id, receiver key number, stream id, batch number,
+             lane, link to the batch before, row ranges [first, count, …]
+    body   = HPKE base mode (RFC 9180: X25519, HKDF-SHA256, AES-256-GCM), info = tag ‖ header, fresh at each
+             sending: 32 bytes encapsulated key ‖ ciphertext of (64 bytes Ed25519 signature ‖ rows)
     signed = tag ‖ header ‖ SHA-256(receiver's public key) ‖ rows
 
-The receiver's key is part of what is signed, so that nobody who can open a batch may seal it anew to somebody else as if
-the gateway had sent it there. The header is part of the seal and of the signature: altered, neither opens nor verifies.
+The receiver's key is part of what is signed, so that nobody who can open a batch may seal it anew to somebody
+else as if the gateway had sent it there. The header is part of the seal and of the signature: altered,
+neither opens nor verifies.
 
-A batch's *hash* leaves out signature, seal and receiver key, so it is known when the batch is formed and does not change
-when it is sent again or to another key:
+A batch's *hash* leaves out signature, seal and receiver key, so it is known when the batch is formed and does
+not change when it is sent again or to another key:
 
-    hash = SHA-256(tag ‖ canonical CBOR array: version, gateway id, stream id, batch number, lane, link, ranges,
-                   SHA-256(rows))
+    hash = SHA-256(tag ‖ canonical CBOR array: version, gateway id, stream id, batch number, lane, link,
+                   ranges, SHA-256(rows))
 
-The *link* is the first 16 bytes of the hash of the batch before in the stream, empty for the first. Half of the hash is
-enough: to put other rows below a given link is a second preimage of 128 bits, and the bytes are paid for on each batch.
+The *link* is the first 16 bytes of the hash of the batch before in the stream, empty for the first. Half of
+the hash is enough: to put other rows below a given link is a second preimage of 128 bits, and the bytes are
+paid for on each batch.
 
-Order of checks: size, header, (who it is: the caller), open, signature, rows. Everything is bounded before it is done.
+Order of checks: size, header, (who it is: the caller), open, signature, rows. Everything is bounded before it
+is done.
 """
 
 from __future__ import annotations
@@ -142,8 +145,8 @@ def _check_ranges(ranges: Sequence[RowRange]) -> None:
 class Manifest:
     """A batch as it is fixed when it is formed. Raises ValueError for what the format cannot carry.
 
-    `rows` are encoded (`edge_codecs.rows.encode_rows`), in the order of `ranges`. `previous` is the link to the batch
-    before: `link(hash_of_it)`, 16 bytes, or b"" for number 1.
+    `rows` are encoded (`edge_codecs.rows.encode_rows`), in the order of `ranges`. `previous` is the link to
+    the batch before: `link(hash_of_it)`, 16 bytes, or b"" for number 1.
     """
 
     gateway: GatewayId
@@ -264,7 +267,7 @@ def header_bytes(manifest: Manifest, receiver_key: SealingPublicKey) -> bytes:
 
 
 def seal(manifest: Manifest, signing_key: SigningKey, receiver_key: SealingPublicKey) -> bytes:
-    """Sign and seal: the bytes to publish, at most 256 KiB. Each call gives others. Raises ValueError if too large."""
+    """Sign and seal: the bytes to publish; each call gives others. Raises ValueError beyond 256 KiB."""
     header = header_bytes(manifest, receiver_key)
     signature = signing_key.sign(_signed(header, _key_hash(receiver_key), manifest.rows))
     wire = header + _HPKE.encrypt(signature + manifest.rows, receiver_key.key, _SEAL_TAG + header)
@@ -307,7 +310,7 @@ def reopen(header: bytes, signature: bytes, rows: bytes, receiver_key: SealingPu
 
 
 def verify(opened: Opened, verify_key: VerifyKey) -> Manifest:
-    """The batch, if the gateway of this key signed it for this receiver. Raises BatchError (bad_signature)."""
+    """The batch, if this key signed it for this receiver. Raises BatchError (bad_signature)."""
     message = _signed(opened.header_bytes, opened.receiver_key_hash, opened.rows)
     if not verify_key.verifies(opened.signature, message):
         raise BatchError(BatchFault.BAD_SIGNATURE)

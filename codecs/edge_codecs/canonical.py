@@ -1,8 +1,9 @@
 """The small part of CBOR that headers and receipts are written in (RFC 8949, section 4.2.1).
 
-Unsigned integers below 2^63, byte strings, arrays; every length in its shortest form, nothing indefinite. No maps, so no
-duplicate keys; no tags, so nothing that a decoder would turn into a pattern, a date or a number of a million digits.
-The shape is walked first, in one pass over bytes whose number is bounded, and only then handed to the library.
+Unsigned integers below 2^63, byte strings, arrays; every length in its shortest form, nothing indefinite. No
+maps, so no duplicate keys; no tags, so nothing that a decoder would turn into a pattern, a date or a number
+of a million digits. The shape is walked first, in one pass over bytes whose number is bounded, and only then
+handed to the library.
 """
 
 from __future__ import annotations

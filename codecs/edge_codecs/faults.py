@@ -29,13 +29,13 @@ class BatchFault(enum.Enum):
 _SENTENCES = {
     BatchFault.TOO_LARGE: "The message is larger than any batch may be.",
     BatchFault.BAD_HEADER: "The header is not the one canonical CBOR array that the format allows.",
-    BatchFault.UNSUPPORTED_VERSION: "The batch is of a format version or cipher suite that this program does not know.",
+    BatchFault.UNSUPPORTED_VERSION: "The batch is of a format version or suite that is not known here.",
     BatchFault.WRONG_GATEWAY: "The header names another gateway than the topic that the batch came on.",
     BatchFault.UNKNOWN_GATEWAY: "No gateway of this id is registered.",
     BatchFault.REVOKED_GATEWAY: "The gateway's identity was revoked.",
     BatchFault.UNKNOWN_KEY: "The batch is sealed to a receiver key that is not at hand.",
     BatchFault.CANNOT_OPEN: "The seal does not open: header or body were altered, or another key was used.",
-    BatchFault.BAD_SIGNATURE: "The signature is not the registered gateway's over this header and these rows.",
+    BatchFault.BAD_SIGNATURE: "The signature over header and rows is not the registered gateway's.",
     BatchFault.BOMB: "The rows would unpack to more than the header's row count allows.",
     BatchFault.BAD_ROWS: "The rows are not of the row format, or not as many as the header says.",
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Self, TypeVar
+from typing import Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -16,8 +17,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-
-_Private = TypeVar("_Private", Ed25519PrivateKey, X25519PrivateKey)
 
 
 def _fingerprint(public: bytes) -> str:
@@ -87,7 +86,10 @@ class SigningKey:
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
         """Read unencrypted PKCS #8. Raises ValueError, which does not quote the file."""
-        return cls(_load_private(pem, Ed25519PrivateKey).private_bytes_raw())
+        key = _load_private(pem)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError("not an Ed25519 private key")
+        return cls(key.private_bytes_raw())
 
     def to_pem(self) -> bytes:
         """Unencrypted PKCS #8 as PEM: a secret."""
@@ -150,7 +152,10 @@ class SealingPrivateKey:
     @classmethod
     def from_pem(cls, number: int, pem: bytes) -> Self:
         """Read unencrypted PKCS #8. Raises ValueError, which does not quote the file."""
-        return cls(number, _load_private(pem, X25519PrivateKey).private_bytes_raw())
+        key = _load_private(pem)
+        if not isinstance(key, X25519PrivateKey):
+            raise ValueError("not an X25519 private key")
+        return cls(number, key.private_bytes_raw())
 
     def to_pem(self) -> bytes:
         """Unencrypted PKCS #8 as PEM: a secret."""
@@ -170,11 +175,8 @@ def _key_number(number: int) -> int:
     return number
 
 
-def _load_private(pem: bytes, kind: type[_Private]) -> _Private:
+def _load_private(pem: bytes) -> PrivateKeyTypes:
     try:
-        key = load_pem_private_key(pem, password=None)
+        return load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("not an unencrypted private key in PEM form") from None
-    if not isinstance(key, kind):
-        raise ValueError(f"not a private key of the kind {kind.__name__}")
-    return key

@@ -75,7 +75,7 @@ class Reading:
 def readings_of(uplink: Uplink) -> Iterator[Reading]:
     """The temperature readings in an uplink: a report gives one a channel, a history one an interval.
 
-    A report's interval ends at `received_ms`, a history's where the sensor's own clock said. Other messages give none.
+    A report's interval ends at `received_ms`, a history's where the sensor's clock said. Others give none.
     """
     match uplink.message:
         case Report(interval_s=interval_s, channels=channels):

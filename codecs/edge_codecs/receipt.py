@@ -1,8 +1,8 @@
 """Receipt: the receiver's signed word on how far a stream is in the records. Only it lets rows go.
 
 receipt = canonical CBOR array ‖ 64 bytes Ed25519 signature over (tag ‖ array)
-array   = version, gateway id, stream id, up to batch number, hash of that batch, receiver's time (ms since 1970),
-          verdict, detail, batch concerned
+array   = version, gateway id, stream id, up to batch number, hash of that batch, receiver's time
+          (ms since 1970), verdict, detail, batch concerned
 """
 
 from __future__ import annotations
@@ -70,9 +70,12 @@ class Detail(enum.IntEnum):
         return cls[fault.name]
 
 
+_DETAILS: Final = {int(detail): detail for detail in Detail}
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """How far the receiver has got with a stream. `batch_hash` is the hash of batch `up_to`, b"" while that is 0."""
+    """How far the receiver is with a stream. `batch_hash` is that of batch `up_to`, b"" while it is 0."""
 
     gateway: GatewayId
     stream: StreamId
@@ -140,7 +143,7 @@ def verify_receipt(data: bytes, verify_key: VerifyKey) -> Receipt:
         model.batch_hash,
         model.receiver_time_ms,
         Verdict(model.verdict),
-        Detail(model.detail) if model.detail in Detail else Detail.OTHER,
+        _DETAILS.get(model.detail, Detail.OTHER),
         model.batch,
     )
 

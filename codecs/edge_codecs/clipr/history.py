@@ -79,7 +79,7 @@ def _fitting(interval: HistoryInterval) -> HistoryInterval:
 
 
 def _step(value: CentiCelsius | None, newer: CentiCelsius | None) -> int | None:
-    """The step, -127 … 127 tenths of a degree, that leads from the newer neighbour to the value, if one does."""
+    """The step (-127 … 127 tenths of a degree) from the newer neighbour to the value, if one leads there."""
     if value is None or newer is None:
         return None
     step, rest = divmod(value - newer, _STEP)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from edge_codecs.clipr.history import decode_history, encode_history
 from edge_codecs.clipr.message import (
@@ -172,4 +173,10 @@ def _encode_status(status: Status) -> bytes:
     )
 
 
-_DECODERS = {REPORT: _decode_report, EVENT: _decode_event, STATUS: _decode_status, HISTORY: decode_history}
+_Decoder: TypeAlias = Callable[[bytes], Report | Event | Status | History]
+_DECODERS: Final[dict[int, _Decoder]] = {
+    REPORT: _decode_report,
+    EVENT: _decode_event,
+    STATUS: _decode_status,
+    HISTORY: decode_history,
+}
