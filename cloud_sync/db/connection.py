@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from enum import StrEnum
 
 import psycopg
 from psycopg import sql
 
 from cloud_sync.errors import ConfigurationError, ServiceUnavailable
-
-Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
 OWNER = "clipr_owner"
 RECEIVER = "clipr_receiver"
@@ -19,7 +17,6 @@ OPERATOR = "clipr_operator"
 DOSSIER = "clipr_dossier"
 AUDITOR = "clipr_auditor"
 
-TENANT_SETTING = "clipr.tenant"
 CONNECT_TIMEOUT_S = 10
 
 
@@ -53,12 +50,25 @@ def connect(dsn: str, role: str | None = None) -> psycopg.Connection:
     return connection
 
 
+class Scope(StrEnum):
+    """What is nobody's and shows to one role each."""
+
+    PLANT = "plant"
+    """Streams, batches and who is assigned to whom: the receiver."""
+    OPERATOR = "operator"
+    """Registry and quarantine: the operator."""
+
+
 @contextmanager
-def transaction(connection: psycopg.Connection, tenant: str | None = None) -> Iterator[None]:
-    """One transaction, in which `tenant`'s rows show. The setting ends with it."""
+def transaction(
+    connection: psycopg.Connection, *, tenant: str | None = None, scope: Scope | None = None
+) -> Iterator[None]:
+    """One transaction, in which `tenant`'s rows show, or what `scope` means. Both end with it."""
     with errors(), connection.transaction():
         if tenant is not None:
             enter_tenant(connection, tenant)
+        if scope is not None:
+            connection.execute("SELECT set_config('clipr.scope', %s, true)", (scope.value,))
         yield
 
 

@@ -69,6 +69,7 @@ def migrate(dsn: str, *, today: date | None = None) -> Migrated:
         with connection.transaction():
             connection.execute(_roles())
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
+        connection.execute("SELECT set_config('clipr.scope', 'migration', false)")  # this connection ends with us
         applied = _apply(connection)
         made = partitions.ensure(connection, *partitions.around(today or datetime.now(UTC).date()))
     return Migrated(applied, made)
@@ -115,5 +116,7 @@ CREATE TABLE clipr.schema_migrations (
 );
 ALTER TABLE clipr.schema_migrations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE clipr.schema_migrations FORCE ROW LEVEL SECURITY;
-CREATE POLICY owner_keeps ON clipr.schema_migrations FOR ALL TO clipr_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner_keeps ON clipr.schema_migrations FOR ALL TO clipr_owner
+    USING ((SELECT current_setting('clipr.scope', true)) = 'migration')
+    WITH CHECK ((SELECT current_setting('clipr.scope', true)) = 'migration');
 """

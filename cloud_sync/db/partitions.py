@@ -71,9 +71,7 @@ def _make(connection: psycopg.Connection, month: date) -> None:
             table, sql.Literal(f"{month} 00:00:00+00"), sql.Literal(f"{following(month)} 00:00:00+00")
         )
     )
-    # nobody has rights on a partition itself; should somebody get one, it shows no row
-    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(table))
-    connection.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(table))
+    _guard(connection, table)
 
 
 def _begin_moving(connection: psycopg.Connection) -> bool:
@@ -92,12 +90,24 @@ def _begin_moving(connection: psycopg.Connection) -> bool:
     connection.execute("ALTER TABLE clipr.readings DETACH PARTITION clipr.readings_other")
     connection.execute("ALTER TABLE clipr.readings_other RENAME TO readings_moving")
     connection.execute("CREATE TABLE clipr.readings_other PARTITION OF clipr.readings DEFAULT")
+    _guard(connection, sql.Identifier("clipr", "readings_other"))
     return True
 
 
 def _end_moving(connection: psycopg.Connection) -> None:
     connection.execute("INSERT INTO clipr.readings SELECT * FROM clipr.readings_moving")
     connection.execute("DROP TABLE clipr.readings_moving")
-    for table in ("readings", "readings_other"):
-        connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(sql.Identifier("clipr", table)))
-        connection.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(sql.Identifier("clipr", table)))
+    connection.execute("ALTER TABLE clipr.readings FORCE ROW LEVEL SECURITY")
+
+
+def _guard(connection: psycopg.Connection, table: sql.Identifier) -> None:
+    """Nobody has a right on a partition itself; should somebody get one, it shows what its parent would."""
+    connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(table))
+    connection.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(table))
+    connection.execute(sql.SQL("CREATE POLICY floor ON {} AS RESTRICTIVE FOR ALL TO PUBLIC ").format(table) + _MINE)
+    connection.execute(
+        sql.SQL("CREATE POLICY reads_own ON {} FOR SELECT TO clipr_dossier, clipr_auditor ").format(table) + _MINE
+    )
+
+
+_MINE = sql.SQL("USING (tenant = (SELECT current_setting('clipr.tenant', true)))")

@@ -6,6 +6,8 @@
 --   * Policies compare the tenant with (SELECT current_setting('clipr.tenant', true)). After a transaction the
 --     setting is '' and not NULL; no tenant is called '', so no row shows and nothing fails. A tenant is text
 --     for this reason: a cast of '' would fail.
+--   * What is nobody's (registry, streams) shows only to its role in its scope, (SELECT current_setting('clipr.scope',
+--     true)): a connection that nobody prepared shows nothing at all, whatever its role.
 --   * Views WITH (security_invoker), no SECURITY DEFINER, no materialized view, no TRUNCATE, no GRANT ALL.
 --   * No foreign key from the hot tables: a row's tenant comes out of the registry under the same transaction.
 
@@ -94,6 +96,7 @@ CREATE TABLE streams (
     stream      bytea NOT NULL CHECK (octet_length(stream) = 8),
     last_number bigint NOT NULL DEFAULT 0 CHECK (last_number >= 0),  -- all batches up to it are stored
     last_hash   bytea NOT NULL DEFAULT '',
+    early_count integer NOT NULL DEFAULT 0,                          -- how many wait in early_batches
     rows_stored int8multirange NOT NULL DEFAULT '{}',                -- a hole in it is a missing row
     first_seen  timestamptz NOT NULL DEFAULT now(),
     last_seen   timestamptz NOT NULL DEFAULT now(),
@@ -268,17 +271,21 @@ CREATE TABLE quarantine (
     payload     bytea,
     wire        bytea,           -- a whole message, as far as it is kept
     wire_sha256 bytea,
-    released_at timestamptz,     -- set when the operator had it taken after all
-    UNIQUE (reason, wire_sha256)
+    CHECK (tenant IS NULL OR tenant <> '')
 );
 CREATE INDEX quarantine_by_tenant ON quarantine (tenant, id);
+-- the same refused message again and again is one row
+CREATE UNIQUE INDEX quarantine_once ON quarantine (tenant, reason, wire_sha256) NULLS NOT DISTINCT
+    WHERE wire_sha256 IS NOT NULL;
 
 -- Who may see and do what -----------------------------------------------------------------------------------
 
 DO $$
 DECLARE
     t text;
-    mine constant text := '(tenant = (SELECT current_setting(''clipr.tenant'', true)))';
+    mine     constant text := '(tenant = (SELECT current_setting(''clipr.tenant'', true)))';
+    plant    constant text := '((SELECT current_setting(''clipr.scope'', true)) = ''plant'')';
+    operator constant text := '((SELECT current_setting(''clipr.scope'', true)) = ''operator'')';
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'sites', 'gateways', 'devices', 'gateway_assignments', 'device_assignments',
                              'registry_version', 'streams', 'batches', 'early_batches', 'gaps', 'evidence', 'uplinks',
@@ -289,15 +296,19 @@ BEGIN
 
     -- one tenant's rows, read
     FOREACH t IN ARRAY ARRAY['tenants', 'sites', 'gateway_assignments', 'device_assignments', 'uplinks', 'receptions',
-                             'readings', 'events', 'quarantine'] LOOP
+                             'readings', 'readings_other', 'events', 'quarantine'] LOOP
         EXECUTE format('CREATE POLICY reads_own ON %I FOR SELECT TO clipr_dossier, clipr_auditor USING %s', t, mine);
+        CONTINUE WHEN t = 'readings_other';  -- a partition is reached through its parent only
         EXECUTE format('GRANT SELECT ON %I TO clipr_dossier, clipr_auditor', t);
     END LOOP;
     EXECUTE 'CREATE POLICY reads_own ON evidence FOR SELECT TO clipr_auditor USING ' || mine;
     GRANT SELECT ON evidence TO clipr_auditor;
 
-    -- one tenant's rows, written
-    FOREACH t IN ARRAY ARRAY['uplinks', 'receptions', 'readings', 'events', 'history_spans'] LOOP
+    -- one tenant's rows, written; the floor holds whatever policy is added later
+    FOREACH t IN ARRAY ARRAY['uplinks', 'receptions', 'readings', 'readings_other', 'events', 'history_spans'] LOOP
+        EXECUTE format('CREATE POLICY floor ON %I AS RESTRICTIVE FOR ALL TO PUBLIC USING %s WITH CHECK %s',
+                       t, mine, mine);
+        CONTINUE WHEN t = 'readings_other';
         EXECUTE format('CREATE POLICY receiver_reads ON %I FOR SELECT TO clipr_receiver USING %s', t, mine);
         EXECUTE format('CREATE POLICY receiver_writes ON %I FOR INSERT TO clipr_receiver WITH CHECK %s', t, mine);
         EXECUTE format('GRANT SELECT, INSERT ON %I TO clipr_receiver', t);
@@ -310,38 +321,42 @@ BEGIN
     FOREACH t IN ARRAY ARRAY['evidence', 'quarantine'] LOOP
         EXECUTE format('CREATE POLICY receiver_writes ON %I FOR INSERT TO clipr_receiver WITH CHECK %s', t, mine);
         EXECUTE format('CREATE POLICY receiver_keeps_nobodys ON %I FOR INSERT TO clipr_receiver
-                        WITH CHECK (tenant IS NULL)', t);
+                        WITH CHECK (tenant IS NULL AND %s)', t, plant);
         EXECUTE format('GRANT INSERT ON %I TO clipr_receiver', t);
     END LOOP;
 
     -- nobody's: what is true of the plant and not of a tenant
     FOREACH t IN ARRAY ARRAY['gateways', 'gateway_assignments', 'device_assignments', 'registry_version'] LOOP
-        EXECUTE format('CREATE POLICY receiver_looks_up ON %I FOR SELECT TO clipr_receiver USING (true)', t);
+        EXECUTE format('CREATE POLICY receiver_looks_up ON %I FOR SELECT TO clipr_receiver USING %s', t, plant);
         EXECUTE format('GRANT SELECT ON %I TO clipr_receiver', t);
     END LOOP;
     FOREACH t IN ARRAY ARRAY['streams', 'batches', 'early_batches', 'gaps'] LOOP
-        EXECUTE format('CREATE POLICY receiver_counts ON %I FOR ALL TO clipr_receiver USING (true) WITH CHECK (true)', t);
+        EXECUTE format('CREATE POLICY receiver_counts ON %I FOR ALL TO clipr_receiver USING %s WITH CHECK %s',
+                       t, plant, plant);
         EXECUTE format('GRANT SELECT, INSERT ON %I TO clipr_receiver', t);
-        EXECUTE format('CREATE POLICY operator_looks ON %I FOR SELECT TO clipr_operator USING (true)', t);
     END LOOP;
-    GRANT UPDATE (last_number, last_hash, rows_stored, last_seen) ON streams TO clipr_receiver;
+    GRANT UPDATE (last_number, last_hash, early_count, rows_stored, last_seen) ON streams TO clipr_receiver;
     GRANT UPDATE (closed_at) ON gaps TO clipr_receiver;
     GRANT DELETE ON early_batches TO clipr_receiver;
-    GRANT SELECT ON streams, batches, gaps TO clipr_operator;
 
     -- the operator: who and what there is, and what was refused; no reading, no evidence
     FOREACH t IN ARRAY ARRAY['tenants', 'sites', 'gateways', 'devices', 'gateway_assignments', 'device_assignments'] LOOP
-        EXECUTE format('CREATE POLICY operator_registers ON %I FOR ALL TO clipr_operator USING (true) WITH CHECK (true)', t);
+        EXECUTE format('CREATE POLICY operator_registers ON %I FOR ALL TO clipr_operator USING %s WITH CHECK %s',
+                       t, operator, operator);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %I TO clipr_operator', t);
     END LOOP;
-    CREATE POLICY operator_moves ON registry_version FOR ALL TO clipr_operator USING (true) WITH CHECK (true);
+    FOREACH t IN ARRAY ARRAY['streams', 'batches', 'gaps', 'quarantine'] LOOP
+        EXECUTE format('CREATE POLICY operator_looks ON %I FOR SELECT TO clipr_operator USING %s', t, operator);
+        EXECUTE format('GRANT SELECT ON %I TO clipr_operator', t);
+    END LOOP;
+    EXECUTE format('CREATE POLICY operator_moves ON registry_version FOR ALL TO clipr_operator USING %s WITH CHECK %s',
+                   operator, operator);
     GRANT SELECT, UPDATE ON registry_version TO clipr_operator;
     GRANT EXECUTE ON FUNCTION registry_moved() TO clipr_operator;
-    CREATE POLICY operator_looks ON quarantine FOR SELECT TO clipr_operator USING (true);
-    GRANT SELECT ON quarantine TO clipr_operator;
 
     -- its one row; FORCE holds the owner, too
-    CREATE POLICY owner_begins ON registry_version FOR INSERT TO clipr_owner WITH CHECK (true);
+    CREATE POLICY owner_begins ON registry_version FOR INSERT TO clipr_owner
+        WITH CHECK ((SELECT current_setting('clipr.scope', true)) = 'migration');
 END
 $$;
 
