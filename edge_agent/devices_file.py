@@ -1,11 +1,12 @@
 """Devices by the file: what `edge-agent device add --file FILE` takes, and the simulator writes.
 
 JSON: a list of objects (or one object)
-    {"dev_eui", "dev_addr", "lorawan": "1.0", "nwk_s_key", "app_s_key", "codec": "clipr"}
+    {"dev_eui", "dev_addr", "lorawan": "1.0", "nwk_s_key", "app_s_key", "codec": "clipr", "f_cnt_up"}
 or, for LoRaWAN "1.1", "f_nwk_s_int_key", "s_nwk_s_int_key" and "nwk_s_enc_key" instead of "nwk_s_key".
-CSV: the same names in the first line; comma, semicolon or tab between. `lorawan` ("1.0") and `codec` ("clipr")
-may be left out. Text forms are hex, most significant byte first. These are session keys of devices activated
-by personalisation; the file is secret.
+CSV: the same names in the first line; comma, semicolon or tab between. Three may be left out: `lorawan`
+("1.0"), `codec` ("clipr") and `f_cnt_up`, the counter of the last frame that was taken of a device that has
+sent before. Text forms are hex, most significant byte first. These are session keys of devices activated by
+personalisation: the file is secret, so no message repeats any of its values but a DevEUI.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agent.errors import ConfigurationError
+from edge_agent.lorawan.fcnt import MAX_F_CNT
 from edge_agent.lorawan.identifiers import DevAddr
 from edge_agent.lorawan.keys import AES128Key
 from edge_agent.lorawan.session import Session
+from edge_codecs.clipr import CODECS
 from edge_codecs.identifiers import DevEUI
+
+T = TypeVar("T")
 
 _KEYS_1_0 = ("nwk_s_key",)
 _KEYS_1_1 = ("f_nwk_s_int_key", "s_nwk_s_int_key", "nwk_s_enc_key")
-_FIELDS = {"dev_eui", "dev_addr", "lorawan", *_KEYS_1_0, *_KEYS_1_1, "app_s_key", "codec"}
+_FIELDS = {"dev_eui", "dev_addr", "lorawan", *_KEYS_1_0, *_KEYS_1_1, "app_s_key", "codec", "f_cnt_up"}
 _HINT = "Each device needs dev_eui, dev_addr, nwk_s_key and app_s_key; see: edge-agent device add --help"
 
 
@@ -110,8 +116,8 @@ def _session(entry: Mapping[str, object]) -> Session:
     lorawan = _text(entry, "lorawan") if "lorawan" in entry else "1.0"
     if lorawan not in ("1.0", "1.1"):
         raise ValueError('lorawan is "1.0" or "1.1"')
-    dev_eui = DevEUI.parse(_text(entry, "dev_eui"))
-    dev_addr = DevAddr.parse(_text(entry, "dev_addr"))
+    dev_eui = _parsed(entry, "dev_eui", DevEUI.parse, digits=16)
+    dev_addr = _parsed(entry, "dev_addr", DevAddr.parse, digits=8)
     network_keys = [_key(entry, field) for field in (_KEYS_1_0 if lorawan == "1.0" else _KEYS_1_1)]
     for field in _KEYS_1_1 if lorawan == "1.0" else _KEYS_1_0:
         if field in entry:
@@ -124,8 +130,26 @@ def _session(entry: Mapping[str, object]) -> Session:
         s_nwk_s_int_key=network_keys[-2 if lorawan == "1.1" else 0],
         nwk_s_enc_key=network_keys[-1],
         app_s_key=_key(entry, "app_s_key"),
-        codec=_text(entry, "codec") if "codec" in entry else "clipr",
+        f_cnt_up=_f_cnt_up(entry),
+        codec=_codec(entry),
     )
+
+
+def _codec(entry: Mapping[str, object]) -> str:
+    codec = _text(entry, "codec") if "codec" in entry else "clipr"
+    known = sorted({name for name, _ in CODECS})
+    if codec not in known:
+        raise ValueError(f"codec is one of: {', '.join(known)}")
+    return codec
+
+
+def _f_cnt_up(entry: Mapping[str, object]) -> int | None:
+    value = entry.get("f_cnt_up")
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value[:11])
+    if value is None or (type(value) is int and 0 <= value <= MAX_F_CNT):
+        return value
+    raise ValueError(f"f_cnt_up is a number from 0 to {MAX_F_CNT}")
 
 
 def _text(entry: Mapping[str, object], field: str) -> str:
@@ -138,14 +162,20 @@ def _text(entry: Mapping[str, object], field: str) -> str:
 
 
 def _key(entry: Mapping[str, object], field: str) -> AES128Key:
+    return _parsed(entry, field, AES128Key.parse, digits=32)
+
+
+def _parsed(entry: Mapping[str, object], field: str, parse: Callable[[str], T], digits: int) -> T:
+    """Whatever the field: columns may be shifted, and then a key stands where an address should."""
     text = _text(entry, field)
     try:
-        return AES128Key.parse(text)
+        return parse(text)
     except ValueError:
-        raise ValueError(f"{field} must be 32 hex digits, {len(text)} characters are there") from None
+        raise ValueError(f"{field} must be {digits} hex digits; {len(text)} characters are there") from None
 
 
-def _entry(session: Session) -> dict[str, str]:
+def _entry(session: Session) -> dict[str, str | int]:
+    counted = {} if session.f_cnt_up is None else {"f_cnt_up": session.f_cnt_up}
     if session.lorawan == "1.0":
         keys = {"nwk_s_key": session.f_nwk_s_int_key.hex()}
     else:
@@ -157,4 +187,5 @@ def _entry(session: Session) -> dict[str, str]:
         **keys,
         "app_s_key": session.app_s_key.hex(),
         "codec": session.codec,
+        **counted,
     }
