@@ -1,10 +1,125 @@
-"""The composition root of the receiver: which parts it has and how they are joined (signatures)."""
+"""The composition root of the receiver: which parts it has and how they are joined.
+
+Reading `run` tells what the program is: collect what is there → one transaction → receipts → acknowledgements,
+until SIGTERM. There is no queue in between that could be lost; what is not acknowledged is the broker's.
+"""
 
 from __future__ import annotations
 
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from cloud_sync.db.records import Records
+from cloud_sync.errors import ServiceUnavailable
+from cloud_sync.ingest import Ingest, SignedReceipt
+from cloud_sync.mqtt import Broker, Message, Subscriber
+from cloud_sync.pki.keys import load_keys
 from cloud_sync.settings import CloudSettings
+from edge_codecs.topics import UPLINK_FILTER, receipt_topic
+
+log = logging.getLogger("cloud_sync")
+
+Result = TypeVar("Result")
+
+MOST_MESSAGES = 256
+MOST_BYTES = 8 * 1024 * 1024
+WAIT_S = 0.5  # for a first message: how long SIGTERM may have to wait
+GATHER_S = 0.02  # for others to share its transaction
+RETRY_FIRST_S = 0.5
+RETRY_MAX_S = 30.0
 
 
 def run(settings: CloudSettings) -> None:
     """Receive until SIGTERM or SIGINT. Raises CloudError when a part cannot do its work."""
-    raise NotImplementedError
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    keys = load_keys(settings.keys.directory)
+    mqtt = settings.mqtt
+    broker = Broker(
+        mqtt.host, mqtt.port, mqtt.ca_file, mqtt.certificate_file, mqtt.key_file, mqtt.keepalive_s
+    )
+    subscriber = Subscriber(broker, mqtt.shared_group, UPLINK_FILTER, mqtt.client_id)
+    records = Records.connect(settings.database.dsn)
+    ingest = Ingest(records, keys.sealing, keys.receipt, _utc_ms)
+    try:
+        subscriber.connect()
+        log.info("receiving from %s as %s", broker.where, mqtt.client_id)
+        receive(subscriber, ingest, stop)
+    finally:
+        subscriber.close()
+        records.close()
+        log.info("received since the start: %s", ingest.tally)
+
+
+def receive(subscriber: Subscriber, ingest: Ingest, stop: threading.Event) -> None:
+    """Take micro-batches until `stop`; a broker or database that is away is waited for."""
+    reconnecting = _patiently(stop, "the broker", stop.wait)
+    storing = _patiently(stop, "the database", lambda seconds: _wait(subscriber, stop, seconds))
+    while not stop.is_set():
+        if not subscriber.connected:
+            log.warning("the connection to the broker was lost")
+            reconnecting(subscriber.connect)
+            continue
+        messages = subscriber.collect(MOST_MESSAGES, MOST_BYTES, WAIT_S, GATHER_S)
+        if messages and (receipts := storing(lambda: ingest.take(messages))) is not None:  # noqa: B023
+            _answer(subscriber, messages, receipts)
+
+
+def _answer(subscriber: Subscriber, messages: list[Message], receipts: list[SignedReceipt]) -> None:
+    """Receipts first: an acknowledged message without one would be sent again, and that costs money."""
+    for receipt in receipts:
+        subscriber.publish(receipt_topic(receipt.gateway), receipt.data)
+    for message in messages:
+        message.acknowledge()
+
+
+def _patiently(
+    stop: threading.Event, what: str, sleep: Callable[[float], object]
+) -> Callable[[Callable[[], Result]], Result | None]:
+    """Call again while a service is away, ever more rarely; None if we were told to stop meanwhile."""
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        hint = error.hint if isinstance(error, ServiceUnavailable) else ""
+        log.warning("%s is away: %s; next try in %.1f s. %s", what, error, state.upcoming_sleep, hint)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(ServiceUnavailable),
+        wait=wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MAX_S, min=RETRY_FIRST_S / 2),
+        stop=stop_when_event_set(stop),
+        sleep=sleep,
+        before_sleep=tell,
+    )
+
+    def call(function: Callable[[], Result]) -> Result | None:
+        try:
+            return retrying(function)
+        except RetryError:
+            return None
+
+    return call
+
+
+def _wait(subscriber: Subscriber, stop: threading.Event, seconds: float) -> None:
+    """Wait without being taken for dead by the broker."""
+    until = time.monotonic() + seconds
+    while not stop.is_set() and (left_s := until - time.monotonic()) > 0:
+        subscriber.keep_alive(min(left_s, WAIT_S))
+
+
+def _utc_ms() -> int:
+    return time.time_ns() // 1_000_000
