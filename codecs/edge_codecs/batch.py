@@ -27,11 +27,9 @@ is done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from hashlib import sha256
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -41,6 +39,17 @@ from edge_codecs import canonical
 from edge_codecs.faults import BatchError, BatchFault
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.keys import SealingPrivateKey, SealingPublicKey, SigningKey, VerifyKey
+from edge_codecs.manifest import (
+    LINK_BYTES,
+    MAX_NUMBER,
+    MAX_RANGES,
+    VERSION,
+    Lane,
+    Manifest,
+    RowRange,
+    StreamId,
+    link,
+)
 
 __all__ = [
     "BatchError",
@@ -63,130 +72,16 @@ __all__ = [
     "verify",
 ]
 
-VERSION: Final = 1
 SUITE: Final = 1
 MAX_WIRE_BYTES: Final = 256 * 1024
 MAX_HEADER_BYTES: Final = 1024
-MAX_RANGES: Final = 64
-MAX_ROWS: Final = 8192
-LINK_BYTES: Final = 16
 SEAL_BYTES: Final = 32 + 16
 """What HPKE adds: encapsulated key and tag."""
 SIGNATURE_BYTES: Final = 64
 
 _SEAL_TAG: Final = b"clipr batch seal 1\x00"
 _SIGN_TAG: Final = b"clipr batch signature 1\x00"
-_HASH_TAG: Final = b"clipr batch hash 1\x00"
 _HPKE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-_MAX_NUMBER: Final = (1 << 63) - 1
-
-
-class StreamId(bytes):
-    """8 random bytes: one life of a gateway's store. Text is 16 hex digits."""
-
-    __slots__ = ()
-
-    def __new__(cls, raw: bytes) -> Self:
-        """Take 8 bytes. Raises ValueError."""
-        if len(raw) != 8:
-            raise ValueError(f"a stream id is 8 bytes, not {len(raw)}")
-        return super().__new__(cls, raw)
-
-    def __str__(self) -> str:
-        return self.hex()
-
-    def __repr__(self) -> str:
-        return f"StreamId({self.hex()})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.hex(), spec)
-
-
-class Lane(IntEnum):
-    """Live rows go ahead of the backlog; the receiver marks backlog rows as historical."""
-
-    LIVE = 0
-    BACKLOG = 1
-
-
-@dataclass(frozen=True, slots=True)
-class RowRange:
-    """`count` rows of the stream from row `first` (rows are numbered from 1)."""
-
-    first: int
-    count: int
-
-    @property
-    def last(self) -> int:
-        """The number of the last row."""
-        return self.first + self.count - 1
-
-
-def link(batch_hash: bytes) -> bytes:
-    """What the next batch carries of this one's hash: its first 16 bytes, b"" of b"" (no batch before)."""
-    if len(batch_hash) not in (0, 32):
-        raise ValueError(f"a batch hash is 32 bytes, not {len(batch_hash)}")
-    return batch_hash[:LINK_BYTES]
-
-
-def _check_ranges(ranges: Sequence[RowRange]) -> None:
-    if not 1 <= len(ranges) <= MAX_RANGES:
-        raise ValueError(f"{len(ranges)} row ranges, expected 1 … {MAX_RANGES}")
-    behind = 1
-    for rows in ranges:
-        if rows.first < behind or not 1 <= rows.count <= MAX_ROWS or rows.last > _MAX_NUMBER:
-            raise ValueError("row ranges must rise and not overlap")
-        behind = rows.last + 1
-    if sum(rows.count for rows in ranges) > MAX_ROWS:
-        raise ValueError(f"more than {MAX_ROWS} rows in a batch")
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A batch as it is fixed when it is formed. Raises ValueError for what the format cannot carry.
-
-    `rows` are encoded (`edge_codecs.rows.encode_rows`), in the order of `ranges`. `previous` is the link to
-    the batch before: `link(hash_of_it)`, 16 bytes, or b"" for number 1.
-    """
-
-    gateway: GatewayId
-    stream: StreamId
-    number: int  # from 1, without gaps
-    lane: Lane
-    ranges: tuple[RowRange, ...]
-    previous: bytes
-    rows: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        _check_ranges(self.ranges)
-        if not 1 <= self.number <= _MAX_NUMBER:
-            raise ValueError(f"batch number {self.number}")
-        if len(self.previous) != (0 if self.number == 1 else LINK_BYTES):
-            raise ValueError(f"batch {self.number} with a link of {len(self.previous)} bytes; see link()")
-
-    @property
-    def count(self) -> int:
-        """How many rows it carries."""
-        return sum(rows.count for rows in self.ranges)
-
-    @property
-    def hash(self) -> bytes:
-        """The batch's hash, 32 bytes; the same however often and to whichever key it is sent."""
-        body = [
-            VERSION,
-            bytes(self.gateway),
-            bytes(self.stream),
-            self.number,
-            int(self.lane),
-            self.previous,
-            _flat(self.ranges),
-            sha256(self.rows).digest(),
-        ]
-        return sha256(_HASH_TAG + canonical.dumps(body)).digest()
-
-    def follows(self, previous_hash: bytes) -> bool:
-        """Whether the batch before is the one of this hash (b"" = there is none)."""
-        return self.previous == link(previous_hash)
 
 
 class Header(BaseModel):
@@ -199,7 +94,7 @@ class Header(BaseModel):
     gateway_id: Annotated[bytes, Field(min_length=8, max_length=8)]
     key_number: Annotated[int, Field(ge=1, le=0xFFFF)]
     stream_id: Annotated[bytes, Field(min_length=8, max_length=8)]
-    number: Annotated[int, Field(ge=1, le=_MAX_NUMBER)]
+    number: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
     lane: Annotated[int, Field(ge=0, le=1)]
     previous: Annotated[bytes, Field(max_length=LINK_BYTES)]
     flat_ranges: Annotated[list[int], Field(min_length=2, max_length=2 * MAX_RANGES)]
@@ -216,8 +111,9 @@ class Header(BaseModel):
 
     @property
     def ranges(self) -> tuple[RowRange, ...]:
-        """The rows that it carries."""
-        return tuple(map(RowRange, self.flat_ranges[::2], self.flat_ranges[1::2]))
+        """The rows that it carries. Raises ValueError."""
+        pairs = zip(self.flat_ranges[::2], self.flat_ranges[1::2], strict=True)
+        return tuple(RowRange(first, count) for first, count in pairs)
 
     def manifest(self, rows: bytes) -> Manifest:
         """The batch, with its rows. Raises ValueError."""
@@ -235,10 +131,6 @@ class Opened:
     signature: bytes
     rows: bytes = field(repr=False)
     receiver_key_hash: bytes
-
-
-def _flat(ranges: Sequence[RowRange]) -> list[int]:
-    return [number for rows in ranges for number in (rows.first, rows.count)]
 
 
 def _signed(header: bytes, receiver_key_hash: bytes, rows: bytes) -> bytes:
@@ -261,7 +153,7 @@ def header_bytes(manifest: Manifest, receiver_key: SealingPublicKey) -> bytes:
             manifest.number,
             int(manifest.lane),
             manifest.previous,
-            _flat(manifest.ranges),
+            manifest.flat_ranges,
         ]
     )
 

@@ -14,10 +14,10 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_codecs import canonical
-from edge_codecs.batch import StreamId
 from edge_codecs.faults import BatchFault, ReceiptError
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.keys import SigningKey, VerifyKey
+from edge_codecs.manifest import MAX_NUMBER, StreamId
 
 __all__ = ["Detail", "Receipt", "ReceiptError", "Verdict", "sign_receipt", "verify_receipt"]
 
@@ -25,7 +25,6 @@ VERSION: Final = 1
 MAX_RECEIPT_BYTES: Final = 512
 _SIGNATURE_BYTES: Final = 64
 _SIGN_TAG: Final = b"clipr receipt signature 1\x00"
-_MAX_NUMBER: Final = (1 << 63) - 1
 
 
 class Verdict(enum.IntEnum):
@@ -95,12 +94,12 @@ class _Model(BaseModel):
     version: Annotated[int, Field(ge=VERSION, le=VERSION)]
     gateway: Annotated[bytes, Field(min_length=8, max_length=8)]
     stream: Annotated[bytes, Field(min_length=8, max_length=8)]
-    up_to: Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
+    up_to: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
     batch_hash: Annotated[bytes, Field(max_length=32)]
-    receiver_time_ms: Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
+    receiver_time_ms: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
     verdict: Annotated[int, Field(ge=0, le=2)]
     detail: Annotated[int, Field(ge=0, le=255)]
-    batch: Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
+    batch: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
 
 
 def sign_receipt(receipt: Receipt, signing_key: SigningKey) -> bytes:
