@@ -44,7 +44,7 @@ class KnownGateway(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A batch that opened, whose signature holds and whose rows decoded; header and signature as they came."""
+    """A batch that opened, whose signature holds and whose rows decoded; the header as it came."""
 
     manifest: Manifest
     header: bytes
@@ -91,7 +91,7 @@ def admit(
         header = claimed
         return _open(wire, header, _believed(gateway, gateways, now_ms), sealing_keys)
     except BatchError as error:
-        return NotAdmitted(gateway, error.fault.value, error.detail or error.fault.sentence, header)
+        return NotAdmitted(gateway, error.reason.value, error.detail or error.reason.sentence, header)
     except Exception as error:  # noqa: BLE001  hostile bytes found a hole: quarantine, loudly, and go on
         return NotAdmitted(gateway, BROKEN, f"{type(error).__name__}: {error}"[:500], header)
 

@@ -100,7 +100,7 @@ class Ingest:
     def take(self, messages: Sequence[Incoming]) -> list[SignedReceipt]:
         """Keep all of it; once this returns it is committed and the messages may be acknowledged.
 
-        Raises ServiceUnavailable if the database is away, and whatever shows that the fault is not one batch's.
+        Raises ServiceUnavailable if the database is away, and what shows that no single batch is at fault.
         """
         now_ms = self._clock_ms()
         gateways = self._records.refresh().gateways
@@ -108,12 +108,14 @@ class Ingest:
         refusals: list[Refused] = []
         answers = _Answers()
         for message in messages:
-            outcome = admit(message.topic, message.payload, gateways, self._sealing_keys, now_ms)
-            if isinstance(outcome, Admitted):
-                verified.append(_verified(outcome, now_ms))
+            admission = admit(message.topic, message.payload, gateways, self._sealing_keys, now_ms)
+            if isinstance(admission, Admitted):
+                verified.append(_verified(admission, now_ms))
             else:
-                self._refuse(outcome, message.payload, now_ms, refusals, answers)
-        rows = {(b.manifest.gateway, b.manifest.stream, b.manifest.number): len(b.columns) for b in verified}
+                self._refuse(admission, message.payload, now_ms, refusals, answers)
+        rows: dict[tuple[GatewayId, bytes, int], int] = {
+            (b.manifest.gateway, b.manifest.stream, b.manifest.number): len(b.columns) for b in verified
+        }
         for outcome in self._process(verified, refusals, now_ms, answers):
             self._count(outcome, rows)
             answers.outcome(outcome)
@@ -201,7 +203,7 @@ def _verified(admitted: Admitted, now_ms: int) -> Verified:
 
 
 def _is_poison(error: Exception) -> bool:
-    """Whether one batch's content may be the cause. What is wrong with the database itself is nobody's batch."""
+    """Whether one batch's content may be the cause. A fault of the database itself is nobody's batch."""
     if isinstance(error, psycopg.Error):
         return isinstance(error, psycopg.DataError | psycopg.IntegrityError)
     return True

@@ -1,8 +1,8 @@
 """The only file that knows paho: MQTT 5 over mutual TLS 1.3, on the caller's thread, acknowledged by hand.
 
-Messages are shared with the other receivers of the group. What is not acknowledged stays the broker's: it gives
-it to us again when we come back under the same client id. Each connection gets a client object of its own, so
-that an acknowledgement can never go to a connection that did not bring the message.
+Messages are shared with the other receivers of the group. What is not acknowledged stays the broker's: it
+gives it to us again when we come back under the same client id. Each connection gets a client object of its
+own, so that an acknowledgement can never go to a connection that did not bring the message.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Subscriber:
         self._client = client
         deadline = time.monotonic() + CONNECT_TIMEOUT_S
         while not self._subscribed:
-            if self._client is None or self._fault is not None:
+            if not self.connected or self._fault is not None:
                 self._drop()
                 raise _unavailable(self._fault or self._probe(context))
             if time.monotonic() > deadline:
@@ -216,9 +216,7 @@ class Subscriber:
         )
         client.tls_set_context(context)
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.on_socket_open = lambda _c, _u, channel: channel.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )
+        client.on_socket_open = lambda _c, _u, channel: _tune(channel)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -258,7 +256,7 @@ class Subscriber:
             ):  # else the broker gives it to us again, and that is known by its number
                 client.ack(mid, qos)
 
-        self._inbox.append(Message(message.topic, message.payload, acknowledge))
+        self._inbox.append(Message(message.topic, bytes(message.payload), acknowledge))
 
     def _on_disconnect(
         self, _client: paho.Client, _userdata: Any, flags: Any, code: ReasonCode, _properties: Any
@@ -273,6 +271,11 @@ def _connect_properties() -> Properties:
     properties.ReceiveMaximum = RECEIVE_MAXIMUM
     properties.MaximumPacketSize = MAX_PACKET_BYTES
     return properties
+
+
+def _tune(channel: Any) -> None:
+    """A receipt must not wait for the last one's acknowledgement."""
+    channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _forget(client: paho.Client) -> None:

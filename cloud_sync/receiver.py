@@ -1,7 +1,8 @@
 """The composition root of the receiver: which parts it has and how they are joined.
 
-Reading `run` tells what the program is: collect what is there → one transaction → receipts → acknowledgements,
-until SIGTERM. There is no queue in between that could be lost; what is not acknowledged is the broker's.
+Reading `run` tells what the program is: collect what is there → one transaction → receipts →
+acknowledgements, until SIGTERM. There is no queue in between that could be lost; what is not acknowledged is
+the broker's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tenacity import (
@@ -22,7 +23,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from cloud_sync.db.records import Records
+from cloud_sync.db.records import BatchOutcome, Records, Refused, Verified
+from cloud_sync.db.registry import Registry
 from cloud_sync.errors import ServiceUnavailable
 from cloud_sync.ingest import Ingest, SignedReceipt
 from cloud_sync.mqtt import Broker, Message, Subscriber
@@ -53,9 +55,10 @@ def run(settings: CloudSettings) -> None:
         mqtt.host, mqtt.port, mqtt.ca_file, mqtt.certificate_file, mqtt.key_file, mqtt.keepalive_s
     )
     subscriber = Subscriber(broker, mqtt.shared_group, UPLINK_FILTER, mqtt.client_id)
-    records = Records.connect(settings.database.dsn)
+    records = ReconnectingRecords(lambda: Records.connect(settings.database.dsn))
     ingest = Ingest(records, keys.sealing, keys.receipt, _utc_ms)
     try:
+        records.refresh()
         subscriber.connect()
         log.info("receiving from %s as %s", broker.where, mqtt.client_id)
         receive(subscriber, ingest, stop)
@@ -65,9 +68,40 @@ def run(settings: CloudSettings) -> None:
         log.info("received since the start: %s", ingest.tally)
 
 
+class ReconnectingRecords:
+    """The records over one connection, made anew after it was lost."""
+
+    def __init__(self, connect: Callable[[], Records]) -> None:
+        self._connect = connect
+        self._records: Records | None = None
+
+    def refresh(self) -> Registry:
+        """See Records.refresh."""
+        return self._call(lambda records: records.refresh())
+
+    def process(self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()) -> list[BatchOutcome]:
+        """See Records.process."""
+        return self._call(lambda records: records.process(batches, refusals))
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        if self._records is not None:
+            self._records.close()
+            self._records = None
+
+    def _call(self, method: Callable[[Records], Result]) -> Result:
+        if self._records is None:
+            self._records = self._connect()
+        try:
+            return method(self._records)
+        except ServiceUnavailable:
+            self.close()
+            raise
+
+
 def receive(subscriber: Subscriber, ingest: Ingest, stop: threading.Event) -> None:
     """Take micro-batches until `stop`; a broker or database that is away is waited for."""
-    reconnecting = _patiently(stop, "the broker", stop.wait)
+    reconnecting = _patiently(stop, "the broker", lambda seconds: _wait(None, stop, seconds))
     storing = _patiently(stop, "the database", lambda seconds: _wait(subscriber, stop, seconds))
     while not stop.is_set():
         if not subscriber.connected:
@@ -88,7 +122,7 @@ def _answer(subscriber: Subscriber, messages: list[Message], receipts: list[Sign
 
 
 def _patiently(
-    stop: threading.Event, what: str, sleep: Callable[[float], object]
+    stop: threading.Event, what: str, sleep: Callable[[float], None]
 ) -> Callable[[Callable[[], Result]], Result | None]:
     """Call again while a service is away, ever more rarely; None if we were told to stop meanwhile."""
 
@@ -114,8 +148,11 @@ def _patiently(
     return call
 
 
-def _wait(subscriber: Subscriber, stop: threading.Event, seconds: float) -> None:
-    """Wait without being taken for dead by the broker."""
+def _wait(subscriber: Subscriber | None, stop: threading.Event, seconds: float) -> None:
+    """Wait until the time is over or we are to stop, without being taken for dead by the broker."""
+    if subscriber is None:
+        stop.wait(seconds)
+        return
     until = time.monotonic() + seconds
     while not stop.is_set() and (left_s := until - time.monotonic()) > 0:
         subscriber.keep_alive(min(left_s, WAIT_S))
