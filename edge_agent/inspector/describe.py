@@ -12,7 +12,7 @@ from edge_agent.inspector.answer import inspect_frame
 from edge_agent.network.reason import Reason
 from edge_codecs.clipr import CODECS, DecodeError
 
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
+_HEX = re.compile(r"[0-9a-fA-F]+")
 _LABELS = (
     ("mtype", "message type"),
     ("dev_addr", "DevAddr"),
@@ -107,6 +107,8 @@ def _bytes_of(text: str) -> bytes:
     """Hex, or base64 in either alphabet with or without padding. Raises ValueError."""
     digits = "".join(text.split())
     if _HEX.fullmatch(digits):
+        if len(digits) % 2:
+            raise ValueError("an odd number of hex digits: one is missing or too many")
         return bytes.fromhex(digits)
     standard = digits.rstrip("=").replace("-", "+").replace("_", "/")
     try:
