@@ -23,7 +23,9 @@ def write_body(uplinks: Sequence[Uplink]) -> tuple[int, bytes]:
     others = [message for message in messages if not isinstance(message, Report)]
     bits_devices, parts = _write_devices(list(devices))
     if len(devices) > 1:
-        parts.insert(0, varint(len(devices)) + pack_column(device))
+        parts.insert(0, pack_column(device))
+    if len(uplinks) > 1:
+        parts.insert(0, varint(len(devices)))
     bits_radio, radio = _write_radio(uplinks, messages, grouping)
     parts.append(radio)
     if reports:
