@@ -61,7 +61,7 @@ function join(request) {
     return { dev_eui: hex(frame.DevEUI), mic_ok: lora.verifyMIC(frame, keys.SNwkSIntKey, keys.JSIntKey) };
   }
   const root = keys.AppKey || keys.NwkKey;
-  frame = lora.fromWire(Buffer.concat([bytes("20"), lora.decryptJoinAccept(frame, root)]));
+  frame = lora.fromWire(lora.decryptJoinAccept(frame, root));
   if (frame.getDLSettingsOptNeg()) {
     frame.JoinEUI = bytes(request.context.join_eui);
     frame.DevNonce = Buffer.alloc(2);

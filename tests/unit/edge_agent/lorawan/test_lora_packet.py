@@ -70,8 +70,8 @@ def judge(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def spoilt(roll: random.Random, raw: bytes) -> bytes:
-    """One bit of what the MIC covers, or of the MIC, turned; lengths and message type stay."""
-    at = roll.choice((1, 2, 6, len(raw) - 6, len(raw) - 1))
+    """One bit of what the MIC covers, or of the MIC, turned; lengths and types stay."""
+    at = roll.choice((2, 3, 6, len(raw) - 6, len(raw) - 1))
     return raw[:at] + bytes([raw[at] ^ 1 << roll.randrange(8)]) + raw[at + 1 :]
 
 
