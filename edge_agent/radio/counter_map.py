@@ -18,8 +18,11 @@ minimum-delay filter. A frame is dated arrival − delay, with delay = (arrival 
   very late or come from the future. Nobody can be early: a delay below zero, which modulo 2^32 means one
   beyond `HORIZON_US` (30 min), moves the map at once. A delay up to the horizon means a frame held back,
   unless it is older than the newest frame so far *and* its counter is no larger than the time since then:
-  chips start at zero, so that is a restart. A run that starts elsewhere and falls into the horizon is
-  believed when five frames over ten minutes agree on it within 250 ms and none fitted the old map.
+  chips start at zero, so that is a restart. If only the second holds (the old run would have wrapped just
+  then), three frames over five seconds must agree within 250 ms on the new run, which frames held back never
+  do; a run that starts elsewhere and falls into the horizon needs five over ten minutes. The price: a single
+  frame that was overtaken by others and was received just after a wrap is taken for a restart and dated by
+  its arrival; the next frame puts the map right.
 * **One mad value** does not spoil the map: what a map replaced is kept until the new one has proven itself by
   frames of three arrivals, and gets its place back when the next frame fits it and not the new.
 
@@ -38,12 +41,12 @@ WRAP_US = 1 << 32
 HORIZON_US = 30 * 60 * 1_000_000  # the longest that a frame may have been held back
 PROMPT_US = 1_000_000
 DRIFT = 50e-6
-BLOCK_ARRIVALS = 16  # a second apart at least, so that one burst is one witness
+BLOCK_ARRIVALS = 8  # a second apart at least, so that one burst is one witness
 BLOCK_US = 60 * 1_000_000
 RESTART_SLACK_US = 1_000_000
 SUSPECT_WITHIN_US = 250_000
-SUSPECT_FRAMES = 5
-SUSPECT_US = 10 * 60 * 1_000_000
+SUSPECT_PROOF = (5, 10 * 60 * 1_000_000)  # frames, and the time between the first and the last
+SUSPECT_PROOF_FROM_ZERO = (3, 5 * 1_000_000)
 PROVEN_ARRIVALS = 3
 
 
@@ -75,6 +78,7 @@ class CounterMap:
         self._former: Offset | None = None
         self._suspect: Offset | None = None
         self._suspect_frames = 0
+        self._suspect_proof = SUSPECT_PROOF
         self._newest_us = known.prompt_us if known else 0
         self._block_start_us = known.prompt_us if known else 0
         self._block_arrivals = 0
@@ -143,9 +147,9 @@ class CounterMap:
 
     def _late(self, counter_us: int, arrival_us: int, delay_us: int) -> None:
         """Held back, if it is not the first of a new run."""
-        since_newest_us = arrival_us - self._newest_us
         is_older = arrival_us - delay_us < self._newest_us - PROMPT_US
-        if is_older and counter_us <= since_newest_us + RESTART_SLACK_US:
+        may_be_from_zero = counter_us <= arrival_us - self._newest_us + RESTART_SLACK_US
+        if is_older and may_be_from_zero:
             self._replace(counter_us, arrival_us)
             return
         self._newest_us = max(self._newest_us, arrival_us - delay_us)
@@ -154,9 +158,11 @@ class CounterMap:
         if suspect is None or _apart_us(us, suspect.us) > SUSPECT_WITHIN_US:
             self._suspect = Offset(us, arrival_us, arrival_us)
             self._suspect_frames = 1
+            self._suspect_proof = SUSPECT_PROOF_FROM_ZERO if may_be_from_zero else SUSPECT_PROOF
             return
         self._suspect_frames += 1
-        if self._suspect_frames >= SUSPECT_FRAMES and arrival_us - suspect.since_us >= SUSPECT_US:
+        frames, apart_us = self._suspect_proof
+        if self._suspect_frames >= frames and arrival_us - suspect.since_us >= apart_us:
             self._replace(counter_us, arrival_us)
 
     def _fits_former(self, counter_us: int, arrival_us: int) -> bool:
