@@ -40,7 +40,9 @@ def connect(dsn: str, role: str | None = None) -> psycopg.Connection:
         if role is not None:
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
         # PostgreSQL's optimiser sees temporary tables of unknown size; compiling plans for them never pays
-        connection.execute("SELECT set_config('search_path', 'clipr, public', false), set_config('jit', 'off', false)")
+        connection.execute(
+            "SELECT set_config('search_path', 'clipr, public', false), set_config('jit', 'off', false)"
+        )
     except psycopg.Error as error:
         connection.close()
         raise ConfigurationError(
@@ -82,23 +84,34 @@ def errors() -> Iterator[None]:
     """Turn "the database is away" into ServiceUnavailable and "not migrated" into ConfigurationError."""
     try:
         yield
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName) as error:
+    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+        raise  # the transaction can be tried again at once
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
         raise ConfigurationError(
             f"the database is not migrated: {error.diag.message_primary}", hint="Run: cloud-sync db migrate"
         ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
-            f"the database refused: {error.diag.message_primary}", hint="Which role a login needs: docs/cloud.md"
+            f"the database refused: {error.diag.message_primary}",
+            hint="Which role a login needs: docs/cloud.md",
         ) from error
     except (psycopg.OperationalError, psycopg.errors.AdminShutdown) as error:
         raise ServiceUnavailable(
-            f"the database went away: {_first_line(error)}", hint="Is PostgreSQL running? We try again after a restart"
+            f"the database went away: {_first_line(error)}",
+            hint="Is PostgreSQL running? We try again after a restart",
         ) from error
 
 
 def _not_connected(error: psycopg.OperationalError) -> ConfigurationError | ServiceUnavailable:
     text = _first_line(error)
-    if any(sign in text for sign in ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password")):
+    if any(
+        sign in text
+        for sign in ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password")
+    ):
         return ConfigurationError(f"the database refused the login: {text}", hint="Look at [database] dsn")
     return ServiceUnavailable(
         f"no database answers: {text}", hint="Is PostgreSQL running where [database] dsn points? See its log"

@@ -63,13 +63,16 @@ def migrate(dsn: str, *, today: date | None = None) -> Migrated:
     with connection, errors():
         if connection.info.server_version < MINIMUM_SERVER:
             raise ConfigurationError(
-                f"the server is PostgreSQL {connection.info.server_version // 10000}", hint="It must be 15 or newer"
+                f"the server is PostgreSQL {connection.info.server_version // 10000}",
+                hint="It must be 15 or newer",
             )
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))  # released with the connection
         with connection.transaction():
             connection.execute(_roles())
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
-        connection.execute("SELECT set_config('clipr.scope', 'migration', false)")  # this connection ends with us
+        connection.execute(
+            "SELECT set_config('clipr.scope', 'migration', false)"
+        )  # this connection ends with us
         applied = _apply(connection)
         made = partitions.ensure(connection, *partitions.around(today or datetime.now(UTC).date()))
     return Migrated(applied, made)

@@ -82,7 +82,9 @@ def _begin_moving(connection: psycopg.Connection) -> bool:
     """
     connection.execute("LOCK TABLE clipr.readings IN ACCESS EXCLUSIVE MODE")
     connection.execute("ALTER TABLE clipr.readings_other NO FORCE ROW LEVEL SECURITY")
-    (crowded,) = connection.execute("SELECT EXISTS (SELECT 1 FROM clipr.readings_other)").fetchone() or (False,)
+    (crowded,) = connection.execute("SELECT EXISTS (SELECT 1 FROM clipr.readings_other)").fetchone() or (
+        False,
+    )
     if not crowded:
         connection.execute("ALTER TABLE clipr.readings_other FORCE ROW LEVEL SECURITY")
         return False
@@ -104,9 +106,12 @@ def _guard(connection: psycopg.Connection, table: sql.Identifier) -> None:
     """Nobody has a right on a partition itself; should somebody get one, it shows what its parent would."""
     connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(table))
     connection.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(table))
-    connection.execute(sql.SQL("CREATE POLICY floor ON {} AS RESTRICTIVE FOR ALL TO PUBLIC ").format(table) + _MINE)
     connection.execute(
-        sql.SQL("CREATE POLICY reads_own ON {} FOR SELECT TO clipr_dossier, clipr_auditor ").format(table) + _MINE
+        sql.SQL("CREATE POLICY floor ON {} AS RESTRICTIVE FOR ALL TO PUBLIC ").format(table) + _MINE
+    )
+    connection.execute(
+        sql.SQL("CREATE POLICY reads_own ON {} FOR SELECT TO clipr_dossier, clipr_auditor ").format(table)
+        + _MINE
     )
 
 

@@ -229,11 +229,12 @@ CREATE TABLE readings_other PARTITION OF readings DEFAULT;
 
 -- Where intervals out of a sensor's memory lie, so that the receiver knows which reports to compare.
 CREATE TABLE history_spans (
-    tenant   text COLLATE "C" NOT NULL,
-    dev_eui  bytea NOT NULL,
-    channel  smallint NOT NULL,
-    earliest timestamptz NOT NULL,
-    latest   timestamptz NOT NULL,
+    tenant    text COLLATE "C" NOT NULL,
+    dev_eui   bytea NOT NULL,
+    channel   smallint NOT NULL,
+    earliest  timestamptz NOT NULL,
+    latest    timestamptz NOT NULL,
+    longest_s integer NOT NULL,
     PRIMARY KEY (tenant, dev_eui, channel)
 );
 
@@ -315,7 +316,7 @@ BEGIN
     END LOOP;
     EXECUTE format('CREATE POLICY receiver_widens ON history_spans FOR UPDATE TO clipr_receiver USING %s WITH CHECK %s',
                    mine, mine);
-    GRANT UPDATE (earliest, latest) ON history_spans TO clipr_receiver;
+    GRANT UPDATE (earliest, latest, longest_s) ON history_spans TO clipr_receiver;
 
     -- of a tenant or of nobody: written, and then seen by the tenant's readers or by the operator
     FOREACH t IN ARRAY ARRAY['evidence', 'quarantine'] LOOP
