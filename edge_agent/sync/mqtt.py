@@ -37,6 +37,7 @@ SESSION_EXPIRY_S = 86_400  # receipts wait a day for us; one that is missed is a
 MAX_WINDOW = 20
 MAX_WAITING_EVENTS = 1_000
 NO_SUBSCRIBER = 0x10  # PUBACK: taken, but nobody is subscribed
+NOT_AUTHORIZED = 0x87
 _CALLBACKS = (
     "on_socket_open",
     "on_socket_register_write",
@@ -84,7 +85,7 @@ _HUNG_UP = LinkFault(
 
 
 class MqttConnection:
-    """One connection; `established` is done once the broker has confirmed our subscription."""
+    """One connection; `established` is done once the broker lets us read receipts and write our state."""
 
     def __init__(self, identity: SyncIdentity, context: ssl.SSLContext) -> None:
         self.session_present = False
@@ -99,6 +100,7 @@ class MqttConnection:
         self._numbers: dict[int, int] = {}  # paho's message id -> batch number
         self._abandoned = False
         self._subscription = 0
+        self._greeting = 0
         self._said: LinkFault | None = None  # the broker's own reason for ending the connection
         self._client = self._make_client(context)
         threading.Thread(target=self._serve, name="mqtt", daemon=True).start()
@@ -210,18 +212,26 @@ class MqttConnection:
         if any(code.value >= 128 for code in codes):
             self._refuse(link_fault.of_puback(codes[0].value, str(codes[0]), str(self._gateway)))
         else:
-            self._say("online")
-            self.established.set_result(None)
+            self._greeting = self._say("online")
 
     def _on_puback(self, mid: int, code: ReasonCode) -> None:
         number = self._numbers.pop(mid, None)
         if number is None:
-            return  # our state
-        if code.value >= 128:
+            self._greeted(mid, code)
+        elif code.value >= 128:
             fault = link_fault.of_puback(code.value, str(code), str(self._gateway))
             self._events.put_nowait(NotTaken(number, fault))
         else:
             self._events.put_nowait(Taken(number, heard=code.value != NO_SUBSCRIBER))
+
+    def _greeted(self, mid: int, code: ReasonCode) -> None:
+        """The broker answers our state: if we may not write that, we may not write batches either."""
+        if mid != self._greeting or self.established.done():
+            return
+        if code.value == NOT_AUTHORIZED:
+            self._refuse(link_fault.of_puback(code.value, str(code), str(self._gateway)))
+        else:
+            self.established.set_result(None)
 
     def _on_message(self, payload: bytes) -> None:
         if self._events.qsize() < MAX_WAITING_EVENTS:
@@ -263,8 +273,8 @@ class MqttConnection:
         for callback in _CALLBACKS:  # the client and we no longer hold each other
             setattr(self._client, callback, None)
 
-    def _say(self, state: str) -> None:
-        self._client.publish(state_topic(self._gateway), _state(state), qos=1, retain=True)
+    def _say(self, state: str) -> int:
+        return self._client.publish(state_topic(self._gateway), _state(state), qos=1, retain=True).mid
 
 
 def _state(state: str) -> bytes:

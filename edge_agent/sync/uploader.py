@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from edge_agent.errors import AgentError, ConfigurationError
 from edge_agent.sync.backoff import CONNECT_FIRST_S, CONNECT_MAX_S, full_jitter_s
@@ -69,7 +69,7 @@ class AsyncStore(Protocol):
     async def stream(self) -> StreamId:
         """This life of the store."""
 
-    async def form_batch(self, max_rows: int, max_bytes: int, lane: Lane) -> Formed | None:
+    async def form_batch(self, max_rows: int, max_bytes: int, lane: Lane, /) -> Formed | None:
         """Fix the next batch of a lane on disk; None if it has no rows."""
 
     async def unreceipted(self, after: int = 0, limit: int = SIZE) -> Sequence[Formed]:
@@ -134,18 +134,22 @@ class Uploader:
             except ConfigurationError as error:  # a file was spoilt while we run: readings must go on
                 await self._wait_to_retry(LinkFault(str(error), error.hint))
                 continue
-            since = self._monotonic()
-            try:
-                self._connected(connection, since)
-                await self._serve(connection)
-            except LinkDown as down:
-                if self._monotonic() - since >= SETTLED_S:
-                    self._tries = 0
-                await self._wait_to_retry(down.fault)
-            finally:
-                await connection.close()
+            await self._wait_to_retry(await self._use(connection))
 
     # The link
+
+    async def _use(self, connection: Connection) -> LinkFault:
+        """Work over the connection until it ends; returns what ended it."""
+        since = self._monotonic()
+        try:
+            self._connected(connection, since)
+            await self._serve(connection)
+        except LinkDown as down:
+            if self._monotonic() - since >= SETTLED_S:
+                self._tries = 0
+            return down.fault
+        finally:
+            await connection.close()
 
     async def _wait_to_retry(self, fault: LinkFault) -> None:
         wait_s = full_jitter_s(self._tries, self._roll(), CONNECT_FIRST_S, CONNECT_MAX_S)
@@ -175,7 +179,7 @@ class Uploader:
         self._window.connected(now, session_present=connection.session_present)
         self._look_for_rows(now)
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve(self, connection: Connection) -> NoReturn:
         """Work until the connection ends. Raises LinkDown."""
         event = asyncio.ensure_future(connection.next_event())
         wake = asyncio.ensure_future(self._store.wake.wait())
@@ -289,7 +293,8 @@ class Uploader:
 
     async def _receive(self, data: bytes, now: float) -> None:
         receipt = self._checked(data)
-        if receipt is None or receipt.up_to < self._state.confirmed_up_to:
+        late = receipt is not None and receipt.up_to < self._state.confirmed_up_to
+        if receipt is None or (late and receipt.verdict is not Verdict.REFUSED):
             self._state = replace(self._state, receipts_ignored=self._state.receipts_ignored + 1)
             return
         wall_ms = self._clock.wall_ms()
