@@ -115,6 +115,11 @@ class Header(BaseModel):
         pairs = zip(self.flat_ranges[::2], self.flat_ranges[1::2], strict=True)
         return tuple(RowRange(first, count) for first, count in pairs)
 
+    @property
+    def encoded(self) -> bytes:
+        """The bytes that it was read from: there is one canonical form."""
+        return canonical.dumps([getattr(self, name) for name in type(self).model_fields])
+
     def manifest(self, rows: bytes) -> Manifest:
         """The batch, with its rows. Raises ValueError."""
         return Manifest(
@@ -175,16 +180,15 @@ def parse_header(wire: bytes) -> Header:
 
 def open_batch(wire: bytes, header: Header, private_key: SealingPrivateKey) -> Opened:
     """Open the seal. `header` is what `parse_header` gave for the same bytes. Raises BatchError."""
-    parsed, end = _parse(wire)
-    if parsed != header:
+    head = header.encoded
+    if not wire.startswith(head):
         raise BatchError(BatchFault.BAD_HEADER, "not the header of this batch")
     if header.key_number != private_key.number:
         raise BatchError(
             BatchFault.UNKNOWN_KEY, f"sealed to key {header.key_number}, not {private_key.number}"
         )
-    head, body = wire[:end], wire[end:]
     try:
-        clear = _HPKE.decrypt(body, private_key.key, _SEAL_TAG + head)
+        clear = _HPKE.decrypt(wire[len(head) :], private_key.key, _SEAL_TAG + head)
     except (InvalidTag, ValueError):
         raise BatchError(BatchFault.CANNOT_OPEN) from None
     if len(clear) < SIGNATURE_BYTES:
