@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_agent.inspector.answer import inspect_frame
+from edge_agent.network.message_facts import message_facts
 from edge_agent.network.reason import Reason
 from edge_codecs.clipr import CODECS, DecodeError
 
@@ -57,15 +58,15 @@ def describe(
     if "error" in answer:
         raise ValueError(answer["error"])
     lines = [_line("length", f"{len(phy_payload)} bytes")]
-    lines += [_line(label, answer[name]) for name, label in _LABELS if answer.get(name) not in (None, "")]
+    lines += [
+        _line(label, _text(answer[name])) for name, label in _LABELS if answer.get(name) not in (None, "")
+    ]
     flags = [name.upper().replace("_", " ") for name in _FLAGS if answer.get(name)]
     if flags:
         lines.append(_line("flags", ", ".join(flags)))
     for command in answer.get("mac_commands", ()):
-        fields = ", ".join(
-            f"{name} {value}" for name, value in command.items() if name not in ("cid", "name")
-        )
-        lines.append(_line("MAC command", f"{command['name']} {fields}".rstrip()))
+        fields = {name: value for name, value in command.items() if name not in ("cid", "name")}
+        lines.append(_line("MAC command", f"{command['name']} {_text(fields)}".rstrip()))
     if answer.get("mac_commands_unread"):
         lines.append(_line("not read", f"{answer['mac_commands_unread']} (no MAC command of the core set)"))
     if answer.get("frm_payload") is None and answer.get("frm_payload_on_air"):
@@ -92,11 +93,25 @@ def _message(answer: Mapping[str, Any], codec: tuple[str, int]) -> list[str]:
     f_port, payload = answer["f_port"], answer["frm_payload"]
     if not f_port or not payload or answer["mic_ok"] is False or not answer["mtype"].endswith("Up"):
         return []
+    name = f"{codec[0]} {codec[1]}"
     try:
-        says = str(CODECS[codec](f_port, bytes.fromhex(payload)))
+        message = CODECS[codec](f_port, bytes.fromhex(payload))
     except DecodeError as error:
-        says = f"not decoded: {error}"
-    return [_line(f"{codec[0]} {codec[1]}", says)]
+        return [_line(name, f"not decoded: {error}")]
+    return [_line(name, f"{fact} {_text(value)}") for fact, value in message_facts(message).items()]
+
+
+def _text(value: object) -> str:
+    """A fact on one line: groups as "name value, name value", lists by semicolons."""
+    match value:
+        case Mapping():
+            return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
+        case list():
+            return "; ".join(map(_text, value)) or "none"
+        case None:
+            return "none"
+        case _:
+            return str(value)
 
 
 def _line(label: str, value: object) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from edge_agent.lorawan.fcnt import full_f_cnt, other_f_cnts
 from edge_agent.lorawan.join_accept import EncryptedJoinAccept
 from edge_agent.lorawan.malformed import Fault, MalformedFrame
-from edge_agent.lorawan.mhdr import Direction
+from edge_agent.lorawan.mhdr import Direction, MType
 from edge_agent.lorawan.netid import NetID
 from edge_agent.lorawan.phypayload import DataFrame, PHYPayload, Proprietary, parse
 from edge_agent.network.activations import Activation, Activations
@@ -109,7 +109,7 @@ def _not_data(other: PHYPayload, frame: RxFrame, activations: Activations) -> Re
         case DataFrame():
             raise AssertionError("a data frame is decided elsewhere")
         case _:
-            what = "join" if other.mtype.name == "JOIN_REQUEST" else "rejoin"
+            what = "join" if other.mtype is MType.JOIN_REQUEST else "rejoin"
             ours = other.dev_eui if other.dev_eui in activations else None
             text = f"a {what} request in the name of {other.dev_eui}"
             return Rejected(Reason.JOIN_NOT_SERVED, frame, dev_eui=ours, detail=text)
@@ -134,6 +134,8 @@ def _why_not(frame: RxFrame, data: DataFrame, message: bytes, candidates: Sequen
     else:
         reason = Reason.REPLAY
         detail = f"its counter is {f_cnt}; the last one taken is {last}"
+        if f_cnt == last and not activation.recent:
+            detail += ", before the agent started: it may be repeated by the device"
     return Rejected(reason, frame, dev_addr, activation.session.dev_eui, f_cnt, detail)
 
 

@@ -69,12 +69,13 @@ _SENTENCES = {
         "address. If the sensor is never taken, enter its keys again."
     ),
     Reason.MIC_FITS_OTHER_UPPER_COUNTER: (
-        "Signed by our device, but its frame counter is 65536 or more ahead of what was expected. It was out "
-        "of reach for long or used elsewhere: check it, then add it again with its present counter."
+        "Signed by our device, but its frame counter is 65536 or more ahead of what was expected: it was out "
+        "of reach for long or used elsewhere. Check it; if all is well, remove it and add it again with its "
+        "present counter (`edge-agent device add --f-cnt`)."
     ),
     Reason.REPLAY: (
         "Signed by our device, but with a counter that was used before: the device was reset, or somebody "
-        "plays a recording. If you know that it was reset, remove it and add it again."
+        "plays a recording. If you know that it was reset, say so: `edge-agent device reset`."
     ),
     Reason.DUPLICATE: (
         "The same frame once more, by another antenna or repeated by the device. Nothing to do."
