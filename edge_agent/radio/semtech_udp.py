@@ -3,7 +3,8 @@
 A datagram is acknowledged as soon as it is read, then waits, unparsed, until the consumer asks for frames.
 When more than `WAITING_DATAGRAMS` or `WAITING_BYTES` wait, the door stops reading: what comes then stays in
 the kernel's buffer, which is larger and outlives us if the socket is inherited. Nothing is dropped in here;
-what the kernel drops is counted.
+what the kernel drops is counted. Asking for the next burst says that the last one is on disk: until then an
+inherited socket keeps its datagrams, and a killed process loses none.
 """
 
 from __future__ import annotations
@@ -85,13 +86,16 @@ class SemtechUdp:
                     self._news.clear()
                     await self._news.wait()
                 burst: list[RxFrame] = []
+                datagrams = 0
                 while self._waiting and len(burst) < BURST_FRAMES:
                     datagram, address, arrival_ns = self._waiting.popleft()
                     self._waiting_bytes -= len(datagram)
+                    datagrams += bool(datagram)
                     burst += self._frames_in(datagram, address, arrival_ns)
                 self._read_on()
                 if burst:
                     yield burst
+                self._udp.settle(datagrams)
                 self._save()
                 await asyncio.sleep(0)  # a consumer that never waits must not keep the socket from being read
         finally:
@@ -107,6 +111,7 @@ class SemtechUdp:
         if self._loop is None and not self._stopped and not self._is_full():
             self._loop = asyncio.get_running_loop()
             self._loop.add_reader(self._udp.fileno(), self._on_readable)
+            self._loop.call_soon(self._on_readable)  # what came while we did not read woke nobody
 
     def _read_no_more(self) -> None:
         if self._loop is not None:
@@ -117,16 +122,24 @@ class SemtechUdp:
         return len(self._waiting) >= WAITING_DATAGRAMS or self._waiting_bytes >= WAITING_BYTES
 
     def _on_readable(self) -> None:
-        self._read(READS_AT_ONCE)
+        if self._loop is None:
+            return
+        self._udp.heard()
+        more = self._read(READS_AT_ONCE)
         if self._is_full():
             self._counts["pauses"] += 1
             self._read_no_more()
+        elif more:
+            self._loop.call_soon(self._on_readable)
 
-    def _read(self, most: int) -> None:
+    def _read(self, most: int) -> bool:
+        """Read so many datagrams at most; returns whether there may be more."""
         now_utc_ns, now_ns = time.time_ns(), self._clock.monotonic_ns()
+        more = True
         for _ in range(most):
             datagram = self._udp.receive(now_utc_ns)
             if datagram is None:
+                more = False
                 break
             answer = acknowledgement(datagram.data)
             if answer is not None and not self._udp.send(answer, datagram.address):
@@ -136,6 +149,7 @@ class SemtechUdp:
             self._waiting_bytes += len(datagram.data)
         if self._waiting:
             self._news.set()
+        return more
 
     def _frames_in(self, datagram: bytes, address: Address, arrival_ns: int) -> list[RxFrame]:
         message = parse_datagram(datagram)

@@ -1,10 +1,16 @@
-"""A UDP socket that loses little and says what it lost: large buffer, kernel's arrival times, drop count."""
+"""A UDP socket that loses little and says what it lost: large buffer, kernel's arrival times, drop count.
+
+An inherited socket outlives this process, so its queue in the kernel can be what remembers: datagrams are
+looked at (MSG_PEEK with SO_PEEK_OFF, socket(7)) and taken off the queue only once their frames are on disk.
+A process that is killed in between leaves them to the next one, which reads them again.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
 import logging
+import select
 import socket
 import struct
 import sys
@@ -18,6 +24,7 @@ DATAGRAM_BYTES = 65_536
 _SO_RCVBUFFORCE = 33  # Linux; not named by the socket module
 _SO_TIMESTAMPNS = 35
 _SO_RXQ_OVFL = 40
+_SO_PEEK_OFF = 42
 _TIMESPEC = struct.Struct("@qq")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(4)
 _ARRIVAL_WITHIN_NS = 3600 * 1_000_000_000  # a stamp older than this says that the clock was stepped
@@ -45,6 +52,7 @@ class UdpSocket:
         Raises ServiceUnavailable when the port is taken, ConfigurationError for an impossible address.
         """
         self.inherited = False
+        self.looks_first = False
         self.kernel_dropped = 0
         self._buffer = bytearray(DATAGRAM_BYTES)
         self._socket = self._take(port, inherited) or _bound(bind, port)
@@ -84,15 +92,29 @@ class UdpSocket:
         for option in (_SO_TIMESTAMPNS, _SO_RXQ_OVFL):
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, option, 1)
+        if self.inherited:
+            with contextlib.suppress(OSError):  # from the front: the last process may have looked further
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, 0)
+                self.looks_first = True
+        # what was looked at stays readable for ever, so only an arrival may wake the loop: edge-triggered
+        self._arrivals = select.epoll()
+        edge = select.EPOLLET if self.looks_first else 0
+        self._arrivals.register(self._socket.fileno(), select.EPOLLIN | edge)
 
     def fileno(self) -> int:
-        """The descriptor, for the loop."""
-        return self._socket.fileno()
+        """The descriptor, for the loop: readable when something came. `heard` must be called then."""
+        return self._arrivals.fileno()
+
+    def heard(self) -> None:
+        """The loop knows of all arrivals until now."""
+        self._arrivals.poll(0)
 
     def receive(self, now_utc_ns: int) -> Datagram | None:
         """The next datagram, None when there is none. `now_utc_ns` is this host's UTC, right or wrong."""
         try:
-            length, ancillary, _, address = self._socket.recvmsg_into([self._buffer], _ANCILLARY_BYTES)
+            length, ancillary, _, address = self._socket.recvmsg_into(
+                [self._buffer], _ANCILLARY_BYTES, socket.MSG_PEEK if self.looks_first else 0
+            )
         except (BlockingIOError, InterruptedError):
             return None
         age_ns = 0
@@ -108,6 +130,16 @@ class UdpSocket:
             age_ns = 0
         return Datagram(bytes(self._buffer[:length]), (str(address[0]), int(address[1])), age_ns)
 
+    def settle(self, datagrams: int) -> None:
+        """So many datagrams, empty ones not counted, are done with: the kernel may forget them."""
+        if not self.looks_first:
+            return
+        one_byte = bytearray(1)
+        with contextlib.suppress(BlockingIOError):
+            while datagrams:
+                # an empty datagram is looked at once and skipped by later processes, so it never counts
+                datagrams -= self._socket.recv_into(one_byte) > 0
+
     def send(self, data: bytes, address: Address) -> bool:
         """Send without waiting; whether the kernel took it."""
         try:
@@ -118,6 +150,7 @@ class UdpSocket:
 
     def close(self) -> None:
         """Close our end; an inherited socket lives on with the service manager."""
+        self._arrivals.close()
         self._socket.close()
 
 

@@ -14,7 +14,7 @@ from edge_agent.radio.inherited_sockets import inherited_sockets
 from edge_codecs.identifiers import EUI64
 
 RECEIVER = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from edge_agent.clock import Clock
 from edge_agent.radio.inherited_sockets import inherited_sockets
 from edge_agent.radio.semtech_udp import SemtechUdp
@@ -24,6 +24,8 @@ async def receive():
     radio = SemtechUdp(Clock("trusted"), port=int(sys.argv[1]), inherited=inherited)
     assert radio.status()["inherited"]
     async for burst in radio.bursts():
+        if "--die" in sys.argv:
+            os.kill(os.getpid(), signal.SIGKILL)
         for frame in burst:
             print(frame.counter_us, flush=True)
 
@@ -61,18 +63,29 @@ class Manager:
         self.port = self.socket.getsockname()[1]
         self.log = directory / "frames.txt"
 
-    def start(self):
+    def start(self, *arguments):
         fd = str(self.socket.fileno())
         with self.log.open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", LAUNCHER, fd, sys.executable, "-c", RECEIVER, str(self.port)],
+                [
+                    sys.executable,
+                    "-c",
+                    LAUNCHER,
+                    fd,
+                    sys.executable,
+                    "-c",
+                    RECEIVER,
+                    str(self.port),
+                    *arguments,
+                ],
                 pass_fds=(self.socket.fileno(),),
                 stdout=log,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )
 
     def received(self):
-        return [int(line) for line in self.log.read_text().splitlines()]
+        """In order of their first coming: what a killed receiver had not settled comes once more."""
+        return list(dict.fromkeys(int(line) for line in self.log.read_text().splitlines()))
 
     def wait_for(self, count):
         until = time.monotonic() + 30
@@ -108,6 +121,25 @@ def test_a_restart_loses_no_datagram(tmp_path, end):
             receiver.kill()
             receiver.wait(timeout=10)
     assert manager.received() == list(range(sent))
+
+
+@pytest.mark.slow
+def test_a_datagram_that_was_read_and_not_settled_comes_again(tmp_path):
+    manager = Manager(tmp_path)
+    with manager.socket, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forwarder:
+        for number in range(50):
+            forwarder.sendto(datagram(number), ("127.0.0.1", manager.port))
+            if number % 10 == 0:
+                forwarder.sendto(b"", ("127.0.0.1", manager.port))
+        for _ in range(2):
+            assert manager.start("--die").wait(timeout=10) == -signal.SIGKILL
+        receiver = manager.start()
+        try:
+            manager.wait_for(50)
+        finally:
+            receiver.kill()
+            receiver.wait(timeout=10)
+    assert manager.received() == list(range(50))
 
 
 def datagram(number):
