@@ -35,7 +35,7 @@ class FakeStore:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     batches: list[FakeBatch] = field(default_factory=list)
     receipted: int = 0
-    batched: set[int] = field(default_factory=set)
+    batched: dict[Lane, int] = field(default_factory=lambda: {Lane.LIVE: 0, Lane.BACKLOG: 0})
 
     def keep(self, uplinks: Sequence[Uplink]) -> None:
         self.rows += uplinks
@@ -45,13 +45,13 @@ class FakeStore:
         return self.stream_id
 
     async def form_batch(self, max_rows: int, max_bytes: int, lane: Lane) -> FakeBatch | None:
-        numbers = range(self.live_from, len(self.rows) + 1) if lane is Lane.LIVE else range(1, self.live_from)
-        taken = [n for n in numbers if n not in self.batched][:max_rows]
+        end = len(self.rows) + 1 if lane is Lane.LIVE else self.live_from
+        first = max(self.batched[lane] + 1, self.live_from if lane is Lane.LIVE else 1)
+        taken = range(first, min(first + max_rows, end))
         if not taken:
             return None
-        self.batched.update(taken)
-        ranges = (RowRange(taken[0], len(taken)),)
-        assert taken == list(range(taken[0], taken[0] + len(taken)))
+        self.batched[lane] = taken[-1]
+        ranges = (RowRange(first, len(taken)),)
         previous = link(self.batches[-1].hash) if self.batches else b""
         rows = encode_rows([self.rows[n - 1] for n in taken])
         manifest = Manifest(
