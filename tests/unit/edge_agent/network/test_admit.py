@@ -245,6 +245,7 @@ def test_explaining_a_frame_has_a_bound() -> None:
         (867_100_000, "SF9BW125", 3, 3),
         (867_900_000, "SF7BW125", 5, 15),
         (868_300_000, "SF7BW125", 5, 9),  # somebody gave the default frequency another index
+        (868_900_000, "SF7BW125", 5, 0),  # RU864: a default channel there
         (868_800_000, "50000", 7, 8),
         (904_600_000, "SF8BW500", 4, 65),
         (433_175_000, "SF10BW125", 2, 0),
