@@ -1,31 +1,132 @@
-"""Accepted batches on their way into the incoming tables: each row to its tenant's turn, or refused."""
+"""Batches on their way into the incoming tables: each row to its tenant's turn, or refused.
+
+`prepare` is the expensive half and needs no database: the receiver does it for the next batches while
+PostgreSQL is busy with those before. `Arrivals` joins what was prepared within a transaction.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
-from cloud_sync.db.copy_rows import BatchRows, HistoryInterval
+from cloud_sync.db.copy_rows import BatchRows, HistoryInterval, Unstorable
 from cloud_sync.db.outcome import Verified
-from cloud_sync.db.placement import AHEAD_MS, EARLIEST_MS, Placement, place
+from cloud_sync.db.placement import AHEAD_MS, EARLIEST_MS, place
 from cloud_sync.db.quarantine import RefusedRow
 from cloud_sync.db.registry import Registry
-from cloud_sync.db.tenant_rows import EventRow, Turn
+from cloud_sync.db.tenant_rows import EventRow, Turn, hundredths, utc
 from edge_codecs.batch import Lane
-from edge_codecs.clipr import Event, History, Message
+from edge_codecs.clipr import Event, History
 from edge_codecs.columns import RowColumns
 from edge_codecs.identifiers import DevEUI
+
+_ORDINALS = 1 << 30
+
+
+class Numbers:
+    """Numbers for tenants' turns and for rows; one row's is not another's within a transaction."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, int] = {}
+        self._next = 0
+
+    def turn(self, tenant: str) -> int:
+        """Always the same for a tenant."""
+        return self._turns.setdefault(tenant, len(self._turns))
+
+    def ordinals(self, count: int) -> range:
+        """`count` fresh ones."""
+        if self._next + count > _ORDINALS:
+            self._next = 0
+        self._next += count
+        return range(self._next - count, self._next)
+
+
+@dataclass(slots=True)
+class Part:
+    """One tenant's rows of one batch."""
+
+    uplinks: bytes
+    uplink_count: int
+    readings: bytes
+    reading_count: int
+    history: list[tuple[int, DevEUI, list[HistoryInterval]]] = field(default_factory=list)
+    """(row, device, intervals newest first)."""
+    events: list[EventRow] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch, placed by the registry of one version and packed for COPY."""
+
+    batch: Verified
+    registry_version: int
+    rows: BatchRows | None = None  # None: a value that no table holds
+    parts: dict[str, Part] = field(default_factory=dict)
+    refused: list[RefusedRow] = field(default_factory=list)
+    """Rows of nobody."""
+
+    @property
+    def owner(self) -> str | None:
+        """The tenant of all rows; None if there is not one."""
+        return next(iter(self.parts)) if len(self.parts) == 1 and not self.refused else None
+
+
+def prepare(batch: Verified, registry: Registry, numbers: Numbers, now_ms: int) -> Prepared:
+    """Place and pack the rows of `batch`."""
+    prepared = Prepared(batch, registry.version)
+    gateway = registry.gateways.get(batch.manifest.gateway)
+    if gateway is None:
+        return prepared
+    manifest, columns = batch.manifest, batch.columns
+    rows = BatchRows(
+        columns,
+        list(chain.from_iterable(range(r.first, r.first + r.count) for r in manifest.ranges)),
+        numbers.ordinals(len(columns)),
+        gateway=manifest.gateway,
+        stream=manifest.stream,
+        number=manifest.number,
+        historical=manifest.lane == Lane.BACKLOG,
+    )
+    placement = place(gateway, registry.devices, columns, now_ms)
+    try:
+        for tenant, chosen in placement.tenants.items():
+            prepared.parts[tenant] = _part(batch, rows, numbers.turn(tenant), chosen)
+    except Unstorable:
+        return Prepared(batch, registry.version)
+    prepared.refused = [_refused(batch, rows, row, reason) for row, reason in placement.refused]
+    prepared.rows = rows
+    return prepared
+
+
+def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | None) -> Part:
+    columns = batch.columns
+    count = len(columns) if chosen is None else len(chosen)
+    part = Part(rows.uplinks(turn, chosen), count, *rows.readings(turn, chosen))
+    wanted = None if chosen is None else set(chosen)
+    for row, message in columns.others:
+        if wanted is not None and row not in wanted:
+            continue
+        if isinstance(message, Event):
+            part.events.append(_event(batch, rows, row, message))
+        elif isinstance(message, History):
+            intervals = list(_intervals(message))
+            if intervals[0].end_ms > columns.received_ms[row] + AHEAD_MS or intervals[-1].end_ms < EARLIEST_MS:
+                part.refused.append(_refused(batch, rows, row, "history_implausible"))
+            else:
+                part.history.append((row, columns.devices[columns.device[row]].dev_eui, intervals))
+    return part
 
 
 class Arrivals:
     """The rows of one transaction."""
 
-    def __init__(self, registry: Registry, now_ms: int) -> None:
-        self._registry = registry
-        self._now_ms = now_ms
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
         self._turns: dict[str, Turn] = {}
-        self._ordinal = 0
         self._history_ends: dict[tuple[str, DevEUI, int], list[int]] = {}
         self.uplinks: list[bytes] = []
         self.readings: list[bytes] = []
@@ -40,89 +141,53 @@ class Arrivals:
         """One a tenant, in an order that all receivers share."""
         return [self._turns[tenant] for tenant in sorted(self._turns)]
 
-    def add(self, batch: Verified) -> None:
-        """Place the rows of `batch`. Raises Unstorable."""
-        manifest, columns = batch.manifest, batch.columns
-        gateway = self._registry.gateways[manifest.gateway]
-        placement = place(gateway, self._registry.devices, columns, self._now_ms)
-        rows = BatchRows(
-            columns,
-            list(chain.from_iterable(range(r.first, r.first + r.count) for r in manifest.ranges)),
-            range(self._ordinal, self._ordinal + len(columns)),
-            gateway=manifest.gateway,
-            stream=manifest.stream,
-            number=manifest.number,
-            historical=manifest.lane == Lane.BACKLOG,
-            stored_at_ms=self._now_ms,
-        )
-        self._ordinal += len(columns)
-        for tenant, chosen in placement.tenants.items():
-            self._take(self._turn(tenant), batch, rows, chosen)
-        self.refused += [_refused(batch, rows, row, reason) for row, reason in placement.refused]
-        self._keep_evidence(batch, placement)
-
-    def add_broken(self, batch: Verified) -> None:
-        """Keep only the evidence of a batch whose rows no table can hold."""
-        self.nobodys.append(batch)
-
-    def _turn(self, tenant: str) -> Turn:
-        if tenant not in self._turns:
-            self._turns[tenant] = Turn(len(self._turns), tenant)
-        return self._turns[tenant]
-
-    def _keep_evidence(self, batch: Verified, placement: Placement) -> None:
-        if len(placement.tenants) == 1 and not placement.refused:
-            (tenant,) = placement.tenants
-            self._turns[tenant].evidence.append(batch)
+    def add(self, prepared: Prepared) -> None:
+        """Join what was prepared of one batch."""
+        for tenant, part in prepared.parts.items():
+            turn = self._turns.setdefault(tenant, Turn(self._numbers.turn(tenant), tenant))
+            self.uplinks.append(part.uplinks)
+            turn.uplinks += part.uplink_count
+            self.readings.append(part.readings)
+            turn.readings += part.reading_count
+            turn.events += part.events
+            turn.refused += part.refused
+            _note_devices(turn, prepared.batch.columns)
+            self._add_history(turn, prepared, part)
+        self.refused += prepared.refused
+        if prepared.owner is None:
+            self.nobodys.append(prepared.batch)
         else:
-            self.nobodys.append(batch)
+            self._turns[prepared.owner].evidence.append(prepared.batch)
 
-    def _take(self, turn: Turn, batch: Verified, rows: BatchRows, chosen: Sequence[int] | None) -> None:
-        columns = batch.columns
-        self.uplinks.append(rows.uplinks(turn.number, chosen))
-        turn.uplinks += len(columns) if chosen is None else len(chosen)
-        tuples, count = rows.readings(turn.number, chosen)
-        self.readings.append(tuples)
-        turn.readings += count
-        _note_devices(turn, columns)
-        wanted = None if chosen is None else set(chosen)
-        for row, message in columns.others:
-            if wanted is None or row in wanted:
-                self._take_message(turn, batch, rows, row, message)
-
-    def _take_message(self, turn: Turn, batch: Verified, rows: BatchRows, row: int, message: Message) -> None:
-        columns = batch.columns
-        device = columns.devices[columns.device[row]]
-        received_ms = columns.received_ms[row]
-        if isinstance(message, Event):
-            turn.events.append(
-                EventRow(
-                    device.dev_eui,
-                    device.session,
-                    columns.f_cnt[row],
-                    batch.manifest.stream,
-                    rows.row_numbers[row],
-                    received_ms - message.age_s * 1000,
-                    message.kind.name.lower(),
-                    message.channel,
-                    message.temperature,
-                    message.duration_s,
-                    message.extreme,
-                    batch.manifest.lane == Lane.BACKLOG,
-                )
-            )
-        elif isinstance(message, History):
-            intervals = list(_intervals(message))
-            if intervals[0].end_ms > received_ms + AHEAD_MS or intervals[-1].end_ms < EARLIEST_MS:
-                turn.refused.append(_refused(batch, rows, row, "history_implausible"))
-                return
-            ends = self._history_ends.setdefault((turn.tenant, device.dev_eui, message.channel), [])
+    def _add_history(self, turn: Turn, prepared: Prepared, part: Part) -> None:
+        assert prepared.rows is not None
+        for row, dev_eui, intervals in part.history:
+            ends = self._history_ends.setdefault((turn.tenant, dev_eui, intervals[0].channel), [])
             fresh = [interval for interval in intervals if _add_end(ends, interval)]
-            self.history.append(rows.history(turn.number, row, fresh))
+            self.history.append(prepared.rows.history(turn.number, row, fresh))
             turn.history += len(fresh)
 
 
-def _intervals(message: History) -> Iterable[HistoryInterval]:
+def _event(batch: Verified, rows: BatchRows, row: int, event: Event) -> EventRow:
+    columns = batch.columns
+    device = columns.devices[columns.device[row]]
+    return EventRow(
+        bytes(device.dev_eui),
+        device.session,
+        columns.f_cnt[row],
+        bytes(batch.manifest.stream),
+        rows.row_numbers[row],
+        utc(columns.received_ms[row] - event.age_s * 1000),
+        event.kind.name.lower(),
+        event.channel,
+        hundredths(event.temperature),
+        event.duration_s,
+        hundredths(event.extreme),
+        batch.manifest.lane == Lane.BACKLOG,
+    )
+
+
+def _intervals(message: History) -> Iterator[HistoryInterval]:
     for age, interval in enumerate(message.intervals):
         end_ms = (message.newest_end_s - age * message.interval_s) * 1000
         yield HistoryInterval(message.channel, end_ms, message.interval_s, interval.minimum, interval.maximum)
@@ -152,7 +217,7 @@ def _refused(batch: Verified, rows: BatchRows, row: int, reason: str) -> Refused
     return RefusedRow(
         reason,
         batch.manifest.gateway,
-        batch.manifest.stream,
+        bytes(batch.manifest.stream),
         batch.manifest.number,
         rows.row_numbers[row],
         device.dev_eui,

@@ -1,10 +1,9 @@
 """Rows of a batch as PostgreSQL's binary COPY, joined out of prepared pieces.
 
-Theory of operation. A field is a 4-byte length and its bytes (docs: "COPY", binary format). Most fields of a
-batch are the same for the batch, for a device or for a radio setting, so each is packed once; what differs per
-row is one struct. Numbers of hundredths of a degree come out of a table that fills as values are seen. All
-loops run in C (map, zip, chain, join): about 1.5 µs an uplink and 0.7 µs a reading on the machine that
-tests/bench/records.py was first run on, a third of what psycopg's typed `write_row` takes.
+Theory of operation. A field is a 4-byte length and its bytes (PostgreSQL: "COPY", binary format). Most fields
+are the same for the batch, for a device or for a radio setting, so each is packed once; what differs per row
+is one struct. Numbers of hundredths of a degree come out of a table that fills as values are seen. All loops
+run in C (map, zip, chain, join).
 
 The columns are those of the temporary tables in tenant_rows.py, in the same order.
 """
@@ -23,7 +22,7 @@ HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TAIL: Final = b"\xff\xff"
 
 UPLINK_COLUMNS: Final = (
-    "turn", "gateway", "stream", "batch", "historical", "stored_at",  # the batch
+    "turn", "gateway", "stream", "batch", "historical",  # the batch
     "dev_eui", "session", "codec", "codec_version",  # the device
     "ordinal", "row", "f_cnt", "received_at", "rssi_dbm", "time_quality",  # the row
     "snr_db", "frequency_hz", "data_rate", "f_port", "payload",
@@ -155,27 +154,20 @@ class BatchRows:
         stream: bytes,
         number: int,
         historical: bool,
-        stored_at_ms: int,
     ) -> None:
-        """`row_numbers` are those of the stream; `ordinals` number the rows within the transaction."""
+        """`row_numbers` are those of the stream; `ordinals` tell the rows of a transaction apart."""
         self._columns = columns
         self.payloads = columns.payloads()
         self.row_numbers = row_numbers
         self._ordinals = ordinals
         self._historical = b"\0\0\0\1\1" if historical else b"\0\0\0\1\0"
-        self._batch = (
-            _bytes(gateway)
-            + _bytes(stream)
-            + _INT8.pack(8, number)
-            + self._historical
-            + _INT8.pack(8, timestamp(stored_at_ms))
-        )
+        self._batch = _bytes(gateway) + _bytes(stream) + _INT8.pack(8, number) + self._historical
         self._times = list(map(timestamp, columns.received_ms))
 
     def uplinks(self, turn: int, rows: Sequence[int] | None = None) -> bytes:
         """The tuples for `incoming_uplinks` of `rows` (None: all). Raises Unstorable."""
         c = self._columns
-        head = len(UPLINK_COLUMNS).to_bytes(2, "big") + _INT2.pack(2, turn) + self._batch
+        head = len(UPLINK_COLUMNS).to_bytes(2, "big") + _INT4.pack(4, turn) + self._batch
         devices = list(map(_device, c.devices))
         try:
             parts: Iterable[tuple[bytes, ...]] = zip(
@@ -200,7 +192,7 @@ class BatchRows:
     def readings(self, turn: int, rows: Sequence[int] | None = None) -> tuple[bytes, int]:
         """The tuples for `incoming_readings` out of the reports among `rows`, and how many. Raises Unstorable."""
         reports = self._columns.reports
-        head = len(READING_COLUMNS).to_bytes(2, "big") + _INT2.pack(2, turn) + self._historical
+        head = len(READING_COLUMNS).to_bytes(2, "big") + _INT4.pack(4, turn) + self._historical
         c = self._columns
         devices = [_bytes(device.dev_eui) + _INT8.pack(8, device.session) for device in c.devices]
         f_cnt, times, ordinals = c.f_cnt, self._times, self._ordinals
@@ -236,7 +228,7 @@ class BatchRows:
         device = c.devices[c.device[row]]
         head = (
             len(READING_COLUMNS).to_bytes(2, "big")
-            + _INT2.pack(2, turn)
+            + _INT4.pack(4, turn)
             + b"\0\0\0\1\1"  # whatever the lane: it comes late
             + _bytes(device.dev_eui)
             + _INT8.pack(8, device.session)

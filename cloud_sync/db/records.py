@@ -1,22 +1,22 @@
 """Verified batches in, tenant-scoped records out: each reading exactly once, in one transaction.
 
-The order within the transaction: the registry's version, the streams (locked, in one order), which batches are
-next, whose rows they are; then one binary COPY of all rows of all batches, and per tenant a few statements
-under that tenant's setting; last the streams' new state. Receipts may be sent after `process` has returned.
+Within the transaction: the registry's version, the streams (locked, in one order), which batches are next;
+one binary COPY of all rows of all batches; per tenant a few statements under that tenant's setting; last the
+streams' new state. Receipts may be sent once `process` has returned, or the future of `submit` has a result.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 import psycopg
 
 from cloud_sync.db import quarantine, registry, streams, tenant_rows
-from cloud_sync.db.arrivals import Arrivals
+from cloud_sync.db.arrivals import Arrivals, Numbers, Prepared, prepare
 from cloud_sync.db.connection import RECEIVER, Scope, connect, enter_tenant, errors, transaction
-from cloud_sync.db.copy_rows import Unstorable
 from cloud_sync.db.outcome import QUARANTINE_WIRE_BYTES, BatchOutcome, Outcome, Refused, Verified
 from cloud_sync.db.registry import Registry
 from cloud_sync.db.tenant_rows import Turn
@@ -27,11 +27,14 @@ __all__ = ["QUARANTINE_WIRE_BYTES", "BatchOutcome", "Outcome", "Records", "Refus
 
 ATTEMPTS = 6
 CAREFUL_FOR = 50
-"""After a row that was not new, the tenant's next transactions go the careful way, so many in a row."""
+"""After an uplink that was not new, so many of the tenant's next transactions go the careful way."""
 
 
 class Records:
-    """The receiver's door to the database; one connection, one thread."""
+    """The receiver's door to the database: one connection, used by one thread of its own.
+
+    All methods are called by one thread, too; `registry` shows what the last transaction saw.
+    """
 
     @classmethod
     def connect(cls, dsn: str) -> Self:
@@ -42,20 +45,51 @@ class Records:
         """Use `connection`, which must be in autocommit mode and in the receiver's role."""
         self._connection = connection
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
+        self._numbers = Numbers()
         self._careful: dict[str, int] = {}
         self._turn: Turn | None = None
+        self._thread = ThreadPoolExecutor(1, "records")
         with errors():
             tenant_rows.prepare(connection)
-            with transaction(connection, scope=Scope.PLANT):
-                self._registry = registry.snapshot(connection)
+        with transaction(connection, scope=Scope.PLANT):
+            self._registry = registry.snapshot(connection)
 
     @property
     def registry(self) -> Registry:
-        """The registry as of the last `refresh` or `process`."""
+        """The registry as of the last transaction."""
         return self._registry
 
     def refresh(self) -> Registry:
         """Load the registry again if its version moved: one row read if it did not."""
+        return self._thread.submit(self._refresh_alone).result()
+
+    def process(self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()) -> list[BatchOutcome]:
+        """Keep all of it in ONE transaction; the outcomes are in the order of `batches`, valid on return.
+
+        A batch with a value that no table holds is found by taking the batches one by one. It counts as
+        stored, so that its stream goes on, but its rows are in quarantine and in the evidence only. Raises
+        ServiceUnavailable if the database is away: nothing may be acknowledged then.
+        """
+        return self.submit(batches, refusals).result()
+
+    def submit(
+        self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()
+    ) -> Future[list[BatchOutcome]]:
+        """As `process`, but come back as soon as the rows are packed: the caller may open the next batches.
+
+        The transactions are made one after the other, in the order of the calls. If one fails, so may the
+        next: whoever submits ahead must be ready to submit both again.
+        """
+        now_ms = self._clock_ms()
+        prepared = [prepare(batch, self._registry, self._numbers, now_ms) for batch in batches]
+        return self._thread.submit(self._store, prepared, refusals)
+
+    def close(self) -> None:
+        """Wait for what was submitted, then end the connection."""
+        self._thread.shutdown()
+        self._connection.close()
+
+    def _refresh_alone(self) -> Registry:
         with transaction(self._connection, scope=Scope.PLANT):
             self._refresh()
         return self._registry
@@ -64,63 +98,51 @@ class Records:
         if registry.version(self._connection) != self._registry.version:
             self._registry = registry.snapshot(self._connection)
 
-    def process(self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()) -> list[BatchOutcome]:
-        """Keep all of it in ONE transaction; the outcomes are in the order of `batches`, valid on return.
-
-        A batch with a value that no table holds is found by taking the batches one by one. It counts as stored,
-        so that its stream goes on, but its rows are in quarantine and in the evidence only. Raises ServiceUnavailable if the database is away: nothing may be acknowledged then.
-        """
+    def _store(self, prepared: Sequence[Prepared], refusals: Sequence[Refused]) -> list[BatchOutcome]:
         try:
-            return self._attempt(batches, refusals)
-        except (psycopg.DataError, Unstorable):
+            return self._attempt(prepared, refusals)
+        except psycopg.DataError:
             self._attempt([], refusals)
         outcomes: list[BatchOutcome] = []
-        for batch in batches:
+        for one in prepared:
             try:
-                outcomes += self._attempt([batch])
-            except (psycopg.DataError, Unstorable):
-                outcomes += self._attempt([batch], broken=True)
+                outcomes += self._attempt([one])
+            except psycopg.DataError:
+                outcomes += self._attempt([Prepared(one.batch, one.registry_version)])
         return outcomes
 
-    def close(self) -> None:
-        """End the connection."""
-        self._connection.close()
-
     def _attempt(
-        self, batches: Sequence[Verified], refusals: Sequence[Refused] = (), *, broken: bool = False
+        self, prepared: Sequence[Prepared], refusals: Sequence[Refused] = ()
     ) -> list[BatchOutcome]:
         for _ in range(ATTEMPTS):
             try:
                 with transaction(self._connection, scope=Scope.PLANT):
-                    return self._process(batches, refusals, broken=broken)
+                    return self._process(prepared, refusals)
             except psycopg.errors.UniqueViolation:
                 if self._turn is None:
                     raise
                 self._careful[self._turn.tenant] = CAREFUL_FOR
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
                 continue
-        raise ServiceUnavailable(
-            "the database kept refusing the transaction", hint="Look at PostgreSQL's log"
-        )
+        raise ServiceUnavailable("the database kept refusing the transaction", hint="Look at PostgreSQL's log")
 
-    def _process(
-        self, batches: Sequence[Verified], refusals: Sequence[Refused], *, broken: bool
-    ) -> list[BatchOutcome]:
+    def _process(self, prepared: Sequence[Prepared], refusals: Sequence[Refused]) -> list[BatchOutcome]:
         now_ms = self._clock_ms()
         self._turn = None
         self._refresh()
-        barred = {id(batch): reason for batch in batches if (reason := self._barred(batch.manifest.gateway))}
         quarantine.keep_messages(self._connection, refusals)
+        batches = [one.batch for one in prepared]
+        barred = {id(b): reason for b in batches if (reason := self._barred(b.manifest.gateway))}
         quarantine.keep_batches(self._connection, [(b, barred[id(b)]) for b in batches if id(b) in barred])
         admitted = [batch for batch in batches if id(batch) not in barred]
         locked = streams.lock(self._connection, admitted) if admitted else {}
         decided = iter(streams.sort_out(locked, admitted))
-        outcomes = [_barred(b, barred[id(b)]) if id(b) in barred else next(decided) for b in batches]
+        outcomes = [_refuse(b, barred[id(b)]) if id(b) in barred else next(decided) for b in batches]
         for stream in locked.values():
             quarantine.keep_batches(self._connection, stream.refused)
         accepted = [batch for stream in locked.values() for batch in stream.accepted]
         if accepted:
-            self._keep(accepted, now_ms, broken=broken)
+            self._keep(accepted, {id(one.batch): one for one in prepared}, now_ms)
         if locked:
             streams.save(self._connection, locked.values(), now_ms)
         return outcomes
@@ -131,15 +153,16 @@ class Records:
             return "gateway_unknown"
         return None if record.revoked_at_ms is None else "gateway_revoked"
 
-    def _keep(self, accepted: Sequence[Verified], now_ms: int, *, broken: bool) -> None:
-        arrivals = Arrivals(self._registry, now_ms)
-        for batch in accepted:
-            if not broken:
-                arrivals.add(batch)
-            else:
-                quarantine.keep_batches(self._connection, [(batch, "cannot_store")])
-                arrivals.add_broken(batch)
+    def _keep(self, accepted: Sequence[Verified], prepared: dict[int, Prepared], now_ms: int) -> None:
         connection = self._connection
+        arrivals = Arrivals(self._numbers)
+        for batch in accepted:
+            one = prepared.get(id(batch))  # a batch that had to wait for a missing one is not among them
+            if one is None or one.registry_version != self._registry.version:
+                one = prepare(batch, self._registry, self._numbers, now_ms)
+            if one.rows is None:
+                quarantine.keep_batches(connection, [(batch, "cannot_store")])
+            arrivals.add(one)
         if arrivals.uplinks:
             tenant_rows.copy_uplinks(connection, arrivals.uplinks)
             tenant_rows.copy_readings(connection, arrivals.readings)
@@ -169,7 +192,7 @@ class Records:
         quarantine.keep_rows(connection, tenant, turn.refused, now_ms)
 
 
-def _barred(batch: Verified, reason: str) -> BatchOutcome:
+def _refuse(batch: Verified, reason: str) -> BatchOutcome:
     """Unknown or revoked: nothing is told of what is stored."""
     manifest = batch.manifest
     return BatchOutcome(

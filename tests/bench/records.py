@@ -120,10 +120,13 @@ def _process(dsn: str, transactions: list[list[Verified]], stages: dict[str, flo
         begin = time.perf_counter()
         if profile:
             profile.enable()
+        futures = []
         for batches in transactions:
-            arrived = [_decoded(batch) for batch in batches]
-            outcomes = records.process(arrived)
-            assert all(outcome.outcome is Outcome.STORED for outcome in outcomes)
+            # as the receiver does: open and pack the next batches while PostgreSQL is busy with those before
+            futures.append(records.submit([_decoded(batch) for batch in batches]))
+            for future in futures[-2:-1]:
+                future.result()
+        assert all(o.outcome is Outcome.STORED for future in futures for o in future.result())
         if profile:
             profile.disable()
         took_s = time.perf_counter() - begin

@@ -179,7 +179,7 @@ CREATE TABLE uplinks (
     codec         text NOT NULL,
     codec_version smallint NOT NULL,
     historical    boolean NOT NULL,    -- came in the backlog lane: never passes for live
-    stored_at     timestamptz NOT NULL,
+    stored_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, dev_eui, session, f_cnt)
 );
 
@@ -199,7 +199,7 @@ CREATE TABLE receptions (
     rssi_dbm     smallint NOT NULL,
     snr_db       real,
     time_quality smallint NOT NULL,
-    stored_at    timestamptz NOT NULL,
+    stored_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, dev_eui, session, f_cnt, gateway)
 );
 

@@ -1,0 +1,139 @@
+"""The statements of tenant_rows.py. Names of columns are put in here, values never: they are parameters."""
+# ruff: noqa: S608  (every name comes out of this module)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cloud_sync.db.copy_rows import READING_COLUMNS, UPLINK_COLUMNS
+
+
+def _list(names: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+_UPLINK: Final = _list([name for name in UPLINK_COLUMNS if name not in ("turn", "ordinal")])
+_READING: Final = _list([name for name in READING_COLUMNS if name not in ("turn", "ordinal")])
+_RECEPTION_COLUMNS: Final = (
+    ["dev_eui", "session", "f_cnt", "gateway", "received_at", "stream", "batch", "row"]
+    + ["frequency_hz", "data_rate", "rssi_dbm", "snr_db", "time_quality"]
+)  # fmt: skip
+_REFUSED_COLUMNS: Final = (
+    ["gateway", "stream", "batch", "row", "dev_eui", "session", "f_cnt", "received_at", "f_port", "payload"]
+)  # fmt: skip
+
+INCOMING: Final = (
+    """
+CREATE TEMPORARY TABLE incoming_uplinks (
+    turn integer, gateway bytea, stream bytea, batch bigint, historical boolean,
+    dev_eui bytea, session bigint, codec text, codec_version smallint,
+    ordinal integer, "row" bigint, f_cnt bigint, received_at timestamptz, rssi_dbm smallint,
+    time_quality smallint, snr_db real, frequency_hz bigint, data_rate text, f_port smallint, payload bytea
+) ON COMMIT DELETE ROWS""",
+    *(
+        f"""
+CREATE TEMPORARY TABLE {table} (
+    turn integer, historical boolean, dev_eui bytea, session bigint, ordinal integer, f_cnt bigint,
+    interval_end timestamptz, interval_s integer, channel smallint,
+    minimum numeric, maximum numeric, last numeric
+) ON COMMIT DELETE ROWS"""
+        for table in ("incoming_readings", "incoming_history")
+    ),
+)
+COPY_UPLINKS: Final = f"COPY incoming_uplinks ({_list(UPLINK_COLUMNS)}) FROM STDIN (FORMAT binary)"
+COPY_READINGS: Final = f"COPY incoming_readings ({_list(READING_COLUMNS)}) FROM STDIN (FORMAT binary)"
+COPY_HISTORY: Final = f"COPY incoming_history ({_list(READING_COLUMNS)}) FROM STDIN (FORMAT binary)"
+
+INDEX_LOOKUPS_ONLY: Final = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true)"""
+
+# the fast way: what is not new ends the transaction
+UPLINKS: Final = f"""
+INSERT INTO uplinks (tenant, {_UPLINK})
+SELECT %(tenant)s, {_UPLINK} FROM incoming_uplinks WHERE turn = %(turn)s"""
+_INTO_READINGS: Final = f"INSERT INTO readings (tenant, quantity, unit, from_history, {_READING})"
+READINGS: Final = f"""{_INTO_READINGS}
+SELECT %(tenant)s, 'temperature', '°C', false, {_READING}
+FROM incoming_readings WHERE turn = %(turn)s"""
+
+# the careful way
+NEW_UPLINKS: Final = f"{UPLINKS} ON CONFLICT DO NOTHING"
+_MET: Final = """
+FROM incoming_uplinks i JOIN uplinks u
+    ON u.tenant = %(tenant)s AND (u.dev_eui, u.session, u.f_cnt) = (i.dev_eui, i.session, i.f_cnt)
+WHERE i.turn = %(turn)s AND (u.gateway, u.stream, u."row") <> (i.gateway, i.stream, i."row")"""
+"""Incoming rows whose uplink is in the records out of another row."""
+RECEPTIONS: Final = f"""
+INSERT INTO receptions (tenant, {_list(_RECEPTION_COLUMNS)})
+SELECT %(tenant)s, {_list(_RECEPTION_COLUMNS, "i.")} {_MET}
+    AND (u.f_port, u.payload) = (i.f_port, i.payload) AND u.gateway <> i.gateway
+ON CONFLICT DO NOTHING"""
+CONFLICTS: Final = f"""
+INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED_COLUMNS)})
+SELECT %(tenant)s, 'conflict',
+    'stored payload ' || encode(u.payload, 'hex') || ' from gateway ' || encode(u.gateway, 'hex'),
+    now(), {_list(_REFUSED_COLUMNS, "i.")} {_MET}
+    AND (u.f_port, u.payload) <> (i.f_port, i.payload)"""
+FORGET_READINGS: Final = f"""
+DELETE FROM incoming_readings r
+WHERE r.turn = %(turn)s AND r.ordinal IN (SELECT i.ordinal {_MET})"""
+FORGET_HISTORY: Final = f"""
+DELETE FROM incoming_history r
+WHERE r.turn = %(turn)s AND r.ordinal IN (SELECT i.ordinal {_MET})"""
+
+_NEAR: Final = """
+    SELECT 1 FROM readings r
+    WHERE r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantity = 'temperature'
+        AND r.channel = i.channel
+        AND r.interval_end > i.interval_end - make_interval(secs => i.interval_s / 2.0)
+        AND r.interval_end < i.interval_end + make_interval(secs => i.interval_s / 2.0)"""
+"""A reading of the same device and channel that ends within half an interval."""
+NEW_READINGS: Final = f"""{_INTO_READINGS}
+SELECT %(tenant)s, 'temperature', '°C', false, {_READING}
+FROM incoming_readings i WHERE i.turn = %(turn)s AND NOT EXISTS ({_NEAR} AND r.from_history)
+ON CONFLICT DO NOTHING"""
+READING_CONFLICTS: Final = f"""
+INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED_COLUMNS)})
+SELECT %(tenant)s, 'reading_conflict',
+    'channel ' || i.channel || ': the reading of this interval end came with counter ' || r.f_cnt,
+    now(), {_list(_REFUSED_COLUMNS, "w.")}
+FROM incoming_readings i
+JOIN readings r ON r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantity = 'temperature'
+    AND r.channel = i.channel AND r.interval_end = i.interval_end
+JOIN incoming_uplinks w ON w.ordinal = i.ordinal
+WHERE i.turn = %(turn)s AND NOT r.from_history AND (r.session, r.f_cnt) <> (i.session, i.f_cnt)"""
+
+HISTORY: Final = f"""{_INTO_READINGS}
+SELECT %(tenant)s, 'temperature', '°C', true, {_READING}
+FROM incoming_history i WHERE i.turn = %(turn)s AND NOT EXISTS ({_NEAR})
+ON CONFLICT DO NOTHING"""
+SPANS: Final = """
+SELECT dev_eui, min(earliest), max(latest), max(longest_s) FROM history_spans
+WHERE tenant = %(tenant)s AND dev_eui = ANY (%(devices)s::bytea[]) GROUP BY dev_eui"""
+WIDEN_SPANS: Final = """
+INSERT INTO history_spans AS s (tenant, dev_eui, channel, earliest, latest, longest_s)
+SELECT %(tenant)s, dev_eui, channel, min(interval_end), max(interval_end), max(interval_s)
+FROM incoming_history WHERE turn = %(turn)s GROUP BY dev_eui, channel
+ON CONFLICT (tenant, dev_eui, channel) DO UPDATE SET earliest = least(s.earliest, excluded.earliest),
+    latest = greatest(s.latest, excluded.latest), longest_s = greatest(s.longest_s, excluded.longest_s)"""
+
+EVENTS: Final = """
+INSERT INTO events (tenant, dev_eui, session, f_cnt, occurred_at, kind, channel, temperature, duration_s,
+                    extreme, historical)
+SELECT %(tenant)s, e.dev_eui, e.session, e.f_cnt, e.occurred_at, e.kind, e.channel, e.temperature,
+       e.duration_s, e.extreme, e.historical
+FROM unnest(%(dev_eui)s::bytea[], %(session)s::bigint[], %(f_cnt)s::bigint[], %(stream)s::bytea[],
+            %(row)s::bigint[], %(occurred_at)s::timestamptz[], %(kind)s::text[], %(channel)s::smallint[],
+            %(temperature)s::numeric[], %(duration_s)s::integer[], %(extreme)s::numeric[],
+            %(historical)s::boolean[])
+    AS e (dev_eui, session, f_cnt, stream, "row", occurred_at, kind, channel, temperature, duration_s,
+          extreme, historical)
+JOIN uplinks u ON u.tenant = %(tenant)s AND (u.dev_eui, u.session, u.f_cnt, u.stream, u."row")
+    = (e.dev_eui, e.session, e.f_cnt, e.stream, e."row")
+ON CONFLICT DO NOTHING"""
+EVIDENCE: Final = """
+INSERT INTO evidence (tenant, gateway, stream, number, header, signature, rows)
+SELECT %(tenant)s, * FROM unnest(%(gateway)b::bytea[], %(stream)b::bytea[], %(number)b::bigint[],
+                                 %(header)b::bytea[], %(signature)b::bytea[], %(rows)b::bytea[])"""
