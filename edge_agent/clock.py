@@ -82,7 +82,11 @@ def kernel_is_synchronised() -> bool:
     if state < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    status = ctypes.c_int.from_buffer(timex, _STATUS_OFFSET).value
+    return is_synchronised(state, ctypes.c_int.from_buffer(timex, _STATUS_OFFSET).value)
+
+
+def is_synchronised(state: int, status: int) -> bool:
+    """What adjtimex(2)'s return value and status bits say."""
     return state != _TIME_ERROR and not status & _STA_UNSYNC
 
 

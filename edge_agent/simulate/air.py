@@ -20,7 +20,7 @@ CHANNELS_HZ = (  # the gateway's usual eight in EU868
     868_100_000, 868_300_000, 868_500_000,
 )  # fmt: skip
 NOISE_FLOOR_DBM = -117  # 125 kHz, 6 dB noise figure
-_MARGIN_DB = 5
+_MARGIN_DB = 10
 _DEMODULATES_DB = {7: -7.5, 8: -10.0, 9: -12.5, 10: -15.0, 11: -17.5, 12: -20.0}
 
 
@@ -58,7 +58,7 @@ class Link:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._rssi_dbm = min(-45.0, rng.gauss(-92, 14))
+        self._rssi_dbm = min(-45.0, rng.gauss(-103, 14))
         self._rssi_dbm = max(-129.0, self._rssi_dbm)
         margin_db = self._rssi_dbm - NOISE_FLOOR_DBM - _MARGIN_DB
         fitting = (sf for sf, least_db in _DEMODULATES_DB.items() if margin_db >= least_db)

@@ -9,7 +9,7 @@ at its ends and at the changes; nothing need be sampled.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, pi, sin
+from math import exp, floor, pi, sin
 from random import Random
 
 DAY_S = 86_400
@@ -119,5 +119,11 @@ class Pipe:
         seen.add(self._celsius)
 
     def _draw_off_after(self, now_s: float) -> float:
-        hour = int((now_s - self._midnight_s) % DAY_S // 3600)
-        return now_s + self._rng.expovariate(_DRAW_OFFS_PER_HOUR[hour] / 3600)
+        """A Poisson process whose rate changes by the hour: what falls beyond its hour is drawn anew."""
+        hour = floor((now_s - self._midnight_s) / 3600)
+        while True:
+            next_hour_s = self._midnight_s + 3600 * (hour + 1)
+            draw_off_s = now_s + self._rng.expovariate(_DRAW_OFFS_PER_HOUR[hour % 24] / 3600)
+            if draw_off_s < next_hour_s:
+                return draw_off_s
+            now_s, hour = next_hour_s, hour + 1
