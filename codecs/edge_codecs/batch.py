@@ -64,6 +64,7 @@ __all__ = [
     "SigningKey",
     "StreamId",
     "VerifyKey",
+    "header_bytes",
     "link",
     "open_batch",
     "parse_header",

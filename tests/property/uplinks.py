@@ -115,7 +115,7 @@ def undecoded() -> st.SearchStrategy[Undecoded]:
 
 
 @st.composite
-def batches(draw: st.DrawFn, max_size: int = 12) -> list[Uplink]:
+def batches(draw: st.DrawFn, max_size: int = 7) -> list[Uplink]:
     """Uplinks of one to four devices, with ordinary and with extreme values."""
     eui = st.binary(min_size=8, max_size=8).map(DevEUI)
     clip_r = st.tuples(eui, U32, st.just("clipr"), st.just(1))
