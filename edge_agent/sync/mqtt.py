@@ -155,7 +155,7 @@ class MqttConnection:
             while result == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._abandoned:
                 result = self._client.loop(pace_s)
         except (OSError, ValueError) as error:
-            self._hop(self._on_failed, error)
+            self._hop(self._on_failed, link_fault.of_exception(error, self._broker.host, self._broker.port))
         except Exception as error:  # noqa: BLE001  the thread's last words; the loop raises them
             self._hop(self._on_broken, error)
         else:
@@ -243,8 +243,8 @@ class MqttConnection:
         if by_broker:
             self._said = link_fault.of_disconnect(code.value, str(code))
 
-    def _on_failed(self, error: Exception) -> None:
-        self._end(LinkDown(link_fault.of_exception(error, self._broker.host, self._broker.port)))
+    def _on_failed(self, fault: LinkFault) -> None:
+        self._end(LinkDown(fault))
 
     def _on_broken(self, error: Exception) -> None:
         bug = AgentBug(f"the MQTT client broke: {type(error).__name__}: {error}")

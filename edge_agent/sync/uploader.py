@@ -42,6 +42,7 @@ LINGER_S = 0.5  # what arrives within it shares a batch
 LIVE_ROOM = 4  # places in the window that the backlog leaves to live batches
 RECHECK_S = 60.0  # rows that waited for the clock become ready without a wake-up
 SETTLED_S = 60.0  # a connection that lasted so long was a good one
+UNSETTLED = 3  # so many short ones in a row are no accident
 
 
 class Formed(Protocol):
@@ -113,6 +114,7 @@ class Uploader:
         self._backlog = True  # there may be rows to catch up
         self._recheck_at = 0.0
         self._tries = 0
+        self._unsettled = 0  # connections in a row that did not last
         self._state = SyncState()
 
     def state(self) -> SyncState:
@@ -146,10 +148,18 @@ class Uploader:
             await self._serve(connection)
         except LinkDown as down:
             if self._monotonic() - since >= SETTLED_S:
-                self._tries = 0
-            return down.fault
+                self._tries = self._unsettled = 0
+                return down.fault
+            self._unsettled += 1
+            return replace(down.fault, hint=down.fault.hint or self._guess())
         finally:
             await connection.close()
+
+    def _guess(self) -> str:
+        """Not every broker says that another client came with our name."""
+        if self._unsettled < UNSETTLED:
+            return ""
+        return "This happens soon after each connection: is a copy of this gateway running elsewhere?"
 
     async def _wait_to_retry(self, fault: LinkFault) -> None:
         wait_s = full_jitter_s(self._tries, self._roll(), CONNECT_FIRST_S, CONNECT_MAX_S)

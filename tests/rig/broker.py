@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -37,6 +37,7 @@ class Broker:
         port: int | None = None,
         replace: Iterable[tuple[str, str]] = (),
         extra: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """`replace` changes text of the shipped configuration, `extra` is appended to it."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,7 @@ class Broker:
         if os.geteuid() == 0:
             text += "user root\n"  # else it becomes `mosquitto`, who may not read a test's folder
         (directory / "mosquitto.conf").write_text(f"{text}{extra}\n")
-        environment = {}
+        environment = dict(environment or {})
         if "/.tools/" in str(binary):  # unpacked, not installed: its libraries lie beside it
             libraries = [str(p) for p in (ROOT / ".tools/mosquitto/usr/lib").glob("*-linux-gnu*")]
             environment["LD_LIBRARY_PATH"] = ":".join(libraries)

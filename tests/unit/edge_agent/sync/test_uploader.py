@@ -486,3 +486,19 @@ def test_a_broker_that_takes_little_at_once_is_not_overrun(window):
         assert b.receiver.seen == list(range(1, 9))
 
     bench(story)
+
+
+def test_connections_that_never_last_raise_a_suspicion():
+    async def story(b: Bench) -> None:
+        hints = []
+        for n in range(1, 6):
+            connection = b.link.up(session_present=True)
+            await b.until(lambda: b.uploader.state().connects == n)  # noqa: B023
+            await asyncio.sleep(120 if n == 4 else 5)
+            connection.cut()
+            await b.until(lambda: not b.uploader.state().connected)
+            hints.append(b.uploader.state().hint)
+        suspicion = "This happens soon after each connection: is a copy of this gateway running elsewhere?"
+        assert hints == [None, None, suspicion, None, None]
+
+    bench(story)
