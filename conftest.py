@@ -1,7 +1,7 @@
 """Code blocks of README.md and docs/ run as tests.
 
-A ```python block runs as it stands. In a ```console block each line behind "$ " runs in a shell in a folder of
-the document's own, with our commands on the PATH; the lines below it are what it prints, "…" for any text. A
+A ```python block runs as it stands. In a ```console block each line behind "$ " runs in a shell in a folder
+of the document's own, with our commands on the PATH; what follows is what it prints, "…" for any text. A
 `make` command is only asked what it would do.
 """
 

@@ -78,7 +78,9 @@ class ControlServer:
             await _send(writer, _error(error))
 
 
-async def _pour(events: AsyncIterator[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pour(
+    events: AsyncIterator[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Send events until the caller hangs up; a caller that is slow loses events, never the daemon time."""
     hung_up = asyncio.ensure_future(reader.read(1))
     try:

@@ -137,7 +137,7 @@ class UdpSocket:
         one_byte = bytearray(1)
         with contextlib.suppress(BlockingIOError):
             while datagrams:
-                # MSG_TRUNC: the kernel takes the whole length off its peek offset, not the one byte that we read.
+                # MSG_TRUNC: the kernel takes the whole length off its peek offset, not the byte that we read.
                 # An empty datagram is looked at once and skipped by later processes, so it never counts.
                 datagrams -= self._socket.recv_into(one_byte, 1, socket.MSG_TRUNC) > 0
 

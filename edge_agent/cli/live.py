@@ -1,0 +1,106 @@
+"""run, status, tail: the agent while it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from edge_agent.cli.output import AsJson, Configuration, print_facts, print_json, print_lines, settings_of
+from edge_agent.control import ControlClient
+from edge_agent.settings import DEFAULT_FILE
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    app.command()(run)
+    app.command()(status)
+    app.command()(tail)
+
+
+def run(config: Configuration = DEFAULT_FILE) -> None:
+    """Run the agent until SIGTERM; systemd does this for you.
+
+    Example: edge-agent run --config /etc/edge-agent/config.toml
+    """
+    import asyncio
+
+    from edge_agent import daemon
+
+    settings = settings_of(config)
+    daemon.start_log(settings)
+    asyncio.run(daemon.run(settings))
+
+
+def status(config: Configuration = DEFAULT_FILE, as_json: AsJson = False) -> None:
+    """Show how the running agent is: radio, store, sync, clock.
+
+    Example: edge-agent status --json
+    """
+    client = ControlClient(settings_of(config).health.control_socket)
+    answer = client.call("status")
+    if as_json:
+        print_json(answer)
+        return
+    print_facts(_facts(answer))
+
+
+def tail(
+    raw: Annotated[
+        bool, typer.Option("--raw", help="each rxpk as it came, for the replay front end")
+    ] = False,
+    device: Annotated[str | None, typer.Option("--device", help="only this DevEUI")] = None,
+    config: Configuration = DEFAULT_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show frames as they come, taken or not, and why not. Ends with Ctrl-C.
+
+    Example: edge-agent tail --raw > frames.jsonl
+    """
+    client = ControlClient(settings_of(config).health.control_socket)
+    events = client.stream("tail", raw=raw, dev_eui=device)
+    if raw or as_json:
+        print_lines(events)
+        return
+    for event in events:
+        typer.echo(_line(event))
+
+
+def _facts(answer: dict[str, Any]) -> dict[str, object]:
+    clock, store, sync = answer["clock"], answer["store"], answer["sync"]
+    facts: dict[str, object] = {
+        "gateway": answer["gateway_id"],
+        "version": f"{answer['version']}, up {answer['uptime_s']} s, process {answer['pid']}",
+        "clock": f"in step ({clock['quality']})"
+        if clock["in_step"]
+        else "NOT in step: readings wait for a date",
+        "store key": answer["store_key"],
+        "devices": answer["devices"],
+        "uplinks taken": answer["uplinks_taken"],
+    }
+    facts |= {f"not taken: {entry['reason']}": entry["count"] for entry in answer["frames_not_taken"]}
+    facts |= {f"store: {name.replace('_', ' ')}": value for name, value in store.items()}
+    for radio in answer["radios"]:
+        facts[f"radio {radio.get('name', '')}"] = ", ".join(
+            f"{name.replace('_', ' ')} {value}"
+            for name, value in radio.items()
+            if name != "name" and not isinstance(value, dict | list)
+        )
+    if sync is None:
+        facts["sync"] = "off: there is no [sync] section"
+    else:
+        facts |= {f"sync: {name.replace('_', ' ')}": value for name, value in sync.items()}
+    return facts
+
+
+def _line(event: dict[str, Any]) -> str:
+    if "missed" in event:
+        return f"({event['missed']} frames not shown: this terminal is too slow)"
+    who = event["dev_eui"] or event.get("dev_addr") or "unknown"
+    air = f"{event['frequency_hz'] / 1e6:.1f} MHz {event['data_rate']} {event['rssi_dbm']} dBm"
+    if event["snr_db"] is not None:
+        air += f" {event['snr_db']:+.1f} dB"
+    if event["outcome"] == "taken":
+        flaw = f" [{event['reason']}]" if event["reason"] else ""
+        return f"taken      {who:<16} #{event['f_cnt']:<6} {air}  {event['says']}{flaw}"
+    return f"not taken  {who:<16} {event['reason']}: {event['detail']}  {air}"

@@ -1,0 +1,70 @@
+"""readings: what is in the store, decoded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.output import AsJson, Configuration, print_lines, print_table, settings_of
+from edge_agent.errors import UsageError
+from edge_agent.settings import DEFAULT_FILE
+from edge_agent.store.export import COLUMNS
+from edge_agent.store.key_provider import load_store_key
+from edge_agent.store.reader import Query, Reader
+from edge_codecs.identifiers import DevEUI
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to `app`."""
+    app.command()(readings)
+
+
+def readings(
+    device: Annotated[str | None, typer.Option("--device", help="only this DevEUI")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="received at or after, RFC 3339")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="received before, RFC 3339")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="how many at most, newest")] = None,
+    config: Configuration = DEFAULT_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show readings of the store, with the agent running or not.
+
+    Example: edge-agent readings --device 70b3d57ed0000001 --limit 10
+    """
+    settings = settings_of(config)
+    query = read_query(device, since, until, limit)
+    with Reader.open(settings.store.path, load_store_key(settings.store.key_file).key) as reader:
+        entries = (entry.as_dict() for entry in reader.readings(query))
+        if as_json:
+            print_lines(entries)
+            return
+        print_table(COLUMNS, ([entry[c] for c in COLUMNS] for entry in entries), "There are no readings yet.")
+
+
+def read_query(device: str | None, since: str | None, until: str | None, limit: int | None) -> Query:
+    """Options as a query. Raises UsageError."""
+    try:
+        dev_eui = DevEUI.parse(device) if device is not None else None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return Query(
+        dev_eui=dev_eui,
+        since_ms=_milliseconds(since),
+        until_ms=_milliseconds(until),
+        newest_first=limit is not None,
+        limit=limit,
+    )
+
+
+def _milliseconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no time", hint="Write it like 2026-11-24T12:00:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)

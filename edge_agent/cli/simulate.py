@@ -1,0 +1,94 @@
+"""simulate: sensors that are not there, sent as a packet forwarder would send them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.output import AsJson, print_facts, print_json
+from edge_agent.devices_file import write_devices
+from edge_agent.errors import UsageError
+from edge_agent.simulate.simulation import Simulation, sessions_of
+from edge_agent.simulate.simulation import simulate as play
+from edge_codecs.identifiers import EUI64
+
+Share = Annotated[float, typer.Option(min=0.0, max=1.0)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to `app`."""
+    app.command()(simulate)
+
+
+def simulate(
+    sensors: Annotated[int, typer.Option(min=1, help="how many Clip'R sensors")] = 1,
+    host: Annotated[str, typer.Option(help="where the agent's Semtech UDP port is")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 1700,
+    seed: Annotated[int, typer.Option(help="same seed, same sensors, keys and readings")] = 1,
+    forwarder: Annotated[str, typer.Option(help="EUI of the packet forwarder")] = "aa555a0000000101",
+    first_sensor: Annotated[int, typer.Option(min=0, help="number of the first sensor")] = 0,
+    f_cnt_start: Annotated[int, typer.Option(min=0, help="first frame counter")] = 0,
+    interval_s: Annotated[int, typer.Option(min=1, help="report interval in the sensor's own time")] = 900,
+    speed_up: Annotated[float, typer.Option(min=0.001, help="how much faster sensors live")] = 1.0,
+    rate: Annotated[
+        float, typer.Option(min=0.0, help="uplinks a second over all sensors; 0: by interval")
+    ] = 0.0,
+    uplinks: Annotated[int, typer.Option(min=0, help="end after so many; 0: never")] = 0,
+    duration_s: Annotated[float, typer.Option(min=0.0, help="end after so long; 0: never")] = 0.0,
+    start_ms: Annotated[int, typer.Option(min=0, help="UTC of the first moment, ms since 1970; 0: now")] = 0,
+    loss: Share = 0.0,
+    duplicates: Share = 0.0,
+    bad_crc: Share = 0.0,
+    foreign: Share = 0.0,
+    replays: Share = 0.0,
+    bundle: Annotated[int, typer.Option(min=1, max=255, help="most frames in a datagram")] = 1,
+    ledger: Annotated[Path | None, typer.Option(help="write what the agent must store (JSON lines)")] = None,
+    devices: Annotated[
+        Path | None, typer.Option(help="only write the devices file for `edge-agent device add --file`")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play Clip'R sensors, to prove a gateway without one.
+
+    Example: edge-agent simulate --sensors 3 --devices devices.json
+    then: edge-agent device add --file devices.json && edge-agent simulate --sensors 3 --rate 1 --uplinks 60
+    """
+    try:
+        gateway = EUI64.parse(forwarder)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    plan = Simulation(
+        sensors=sensors,
+        seed=seed,
+        gateway=gateway,
+        first_sensor=first_sensor,
+        f_cnt_start=f_cnt_start,
+        interval_s=interval_s,
+        speed_up=speed_up,
+        rate_per_s=rate,
+        uplinks=uplinks,
+        duration_s=duration_s,
+        start_ms=start_ms,
+        loss=loss,
+        duplicates=duplicates,
+        bad_crc=bad_crc,
+        foreign=foreign,
+        replays=replays,
+        bundle=bundle,
+    )
+    if devices is not None:
+        write_devices(devices, sessions_of(plan))
+        typer.echo(f"Wrote {sensors} devices with their keys to {devices}.")
+        return
+    outcome = play(plan, host, port, ledger=ledger)
+    if as_json:
+        print_json(asdict(outcome))
+    else:
+        print_facts({name.replace("_", " "): value for name, value in asdict(outcome).items()})
+    if outcome.datagrams and outcome.unacknowledged == outcome.datagrams:
+        raise UsageError(
+            f"nobody at {host}:{port} answered", hint="Is the agent running? Try: edge-agent status"
+        )

@@ -1,0 +1,202 @@
+"""The composition root: which parts the agent has and how they are joined. Reading `run` tells what it is.
+
+If a part dies the program dies: all tasks live in one TaskGroup, and an exception in a callback of the loop
+ends the program too. systemd starts it again; the store makes that harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_agent.clock import Clock
+from edge_agent.commands import Commands
+from edge_agent.control import ControlServer
+from edge_agent.errors import AgentError, ServiceUnavailable
+from edge_agent.health.notify import notify, watchdog_interval_s
+from edge_agent.health.rejections import Rejections
+from edge_agent.health.tail import Tail
+from edge_agent.intake import Intake, Radio
+from edge_agent.lorawan.netid import NetID
+from edge_agent.network.admit import Activations
+from edge_agent.radio.inherited_sockets import inherited_sockets
+from edge_agent.radio.replay import Replay
+from edge_agent.radio.semtech_udp import SemtechUdp
+from edge_agent.settings import ReplayRadio, SemtechUdpRadio, Settings, load
+from edge_agent.store.key_provider import load_store_key
+from edge_agent.store.store import Store
+from edge_agent.store_thread import StoreThread
+from edge_agent.sync.identity import load_identity
+from edge_agent.sync.mqtt import MqttLink
+from edge_agent.sync.uploader import Uploader
+from edge_codecs.identifiers import GatewayId
+
+log = logging.getLogger("edge_agent")
+
+HOUSEKEEPING_S = 10.0
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises AgentError when a part cannot do its work."""
+    clock = Clock(settings.clock.source)
+    provided = load_store_key(settings.store.key_file)
+    gateway = GatewayId.parse(settings.gateway.id)
+    store = StoreThread()
+    await store.open(
+        lambda: Store.open(
+            settings.store.path,
+            provided.key,
+            gateway=gateway,
+            max_bytes=settings.store.max_bytes,
+            retention_days=settings.store.retention_days,
+            boot=clock.boot,
+        )
+    )
+    activations = Activations()
+    for session in await store.call(lambda opened: opened.sessions()):
+        activations.add(session)
+
+    rejections, tail = Rejections(), Tail()
+    net_ids = [NetID.parse(text) for text in settings.gateway.net_ids]
+    intake = Intake(activations, net_ids, store, clock, rejections, tail)
+    inherited = inherited_sockets(os.environ, os.getpid())
+    radios = [_radio(entry, clock, inherited) for entry in settings.radio]
+    uploader = _uploader(settings, store, clock)
+    commands = Commands(settings, provided.level, clock, store, activations, intake, radios, uploader)
+    control = ControlServer(settings.health.control_socket, commands.handlers(), {"tail": tail.watch})
+
+    receiving = {radio.name: intake.receive(radio) for radio in radios}
+    others = {
+        "control": control.serve(),
+        "housekeeping": _housekeeping(store, clock, radios, rejections),
+        "watchdog": _watchdog(store),
+    }
+    if uploader is not None:
+        others["sync"] = uploader.run()
+
+    gc.freeze()  # what is loaded now stays: the collector need not look at it again
+    try:
+        await _run_parts(receiving, others, radios)
+        await store.count_rejections(rejections.take())
+    finally:
+        notify("STOPPING=1")
+        for radio in radios:
+            radio.close()
+        await store.close()
+
+
+def _radio(entry: SemtechUdpRadio | ReplayRadio, clock: Clock, inherited: list[socket.socket]) -> Radio:
+    match entry:
+        case ReplayRadio():
+            return Replay(clock, entry.file)
+        case SemtechUdpRadio():
+            return SemtechUdp(clock, entry.bind, entry.port, inherited=inherited, map_file=entry.map_file)
+
+
+def _uploader(settings: Settings, store: StoreThread, clock: Clock) -> Uploader | None:
+    if settings.sync is None:
+        log.warning("there is no [sync] section: readings stay on this gateway")
+        return None
+    identity = load_identity(settings.gateway.id, settings.sync)
+    return Uploader(store, MqttLink(identity), identity, clock)
+
+
+async def _run_parts(
+    receiving: Mapping[str, Coroutine[None, None, None]],
+    others: Mapping[str, Coroutine[None, None, None]],
+    radios: Sequence[Radio],
+) -> None:
+    """Run all parts until a signal; the first that fails ends them all and is raised.
+
+    At a signal the radios go first: what they have read is on disk before the rest ends.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    broken: asyncio.Future[None] = loop.create_future()
+
+    def fail_stop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not broken.done():
+            error = context.get("exception")
+            broken.set_exception(error if isinstance(error, Exception) else RuntimeError(context["message"]))
+
+    loop.set_exception_handler(fail_stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part, name=name) for name, part in receiving.items()]
+            rest = [group.create_task(part, name=name) for name, part in others.items()]
+            rest.append(group.create_task(_raise_from(broken), name="callbacks"))
+            notify("READY=1")
+            await stop.wait()
+            for radio in radios:
+                radio.stop()
+            await asyncio.wait(tasks)
+            for task in rest:
+                task.cancel()
+    except* AgentError as errors:
+        raise _first(errors) from None
+
+
+async def _raise_from(broken: asyncio.Future[None]) -> None:
+    await broken
+
+
+def _first(errors: BaseExceptionGroup[AgentError]) -> AgentError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, AgentError)
+    return error
+
+
+async def _housekeeping(
+    store: StoreThread, clock: Clock, radios: Sequence[Radio], rejections: Rejections
+) -> None:
+    """Date what came before the clock was in step, save counts, let old rows go, keep the WAL small."""
+    while True:
+        readings = [clock.in_step(), *(radio.gps() for radio in radios if isinstance(radio, SemtechUdp))]
+        for reading in readings:
+            if reading is not None:
+                await store.clock_in_step(reading)
+        if tallies := rejections.take():
+            await store.count_rejections(tallies)
+        await store.tidy(clock.in_step())
+        await asyncio.sleep(HOUSEKEEPING_S)
+
+
+async def _watchdog(store: StoreThread) -> None:
+    """Tell systemd that loop and store's thread both move."""
+    interval_s = watchdog_interval_s()
+    if interval_s is None:
+        return
+    while True:
+        try:
+            await asyncio.wait_for(store.pending(), timeout=interval_s)
+        except TimeoutError:
+            raise ServiceUnavailable(
+                f"the store did not answer within {interval_s:.0f} s",
+                hint="Is the disk dying? Look: journalctl -k",
+            ) from None
+        notify("WATCHDOG=1")
+        await asyncio.sleep(interval_s)
+
+
+def start_log(settings: Settings) -> None:
+    """Log to standard error; journald adds time and name."""
+    level = getattr(logging, settings.health.log_level.upper())
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main(configuration: Path) -> None:
+    """Read the configuration and run. Raises AgentError."""
+    settings = load(configuration)
+    start_log(settings)
+    asyncio.run(run(settings))

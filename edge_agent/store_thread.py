@@ -1,0 +1,90 @@
+"""The store on its own thread: SQLite blocks, the loop must not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from edge_agent.clock import ClockReading
+from edge_agent.health.rejections import Tallies
+from edge_agent.network.admit import Admitted
+from edge_agent.store.store import FormedBatch, Pending, Store
+from edge_codecs.manifest import Lane, StreamId
+
+Result = TypeVar("Result")
+
+
+class StoreThread:
+    """Every call runs on one thread, in order. `wake` is set whenever rows were kept."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._store: Store | None = None
+        self.wake = asyncio.Event()
+
+    async def open(self, make: Callable[[], Store]) -> None:
+        """Open the store on its thread: SQLite connections stay where they were made."""
+        self._store = await self.run(make)
+
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """Run `function` on the store's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    async def call(self, method: Callable[[Store], Result]) -> Result:
+        """Run `method(store)` on the store's thread."""
+        store = self._opened()
+        return await self.run(lambda: method(store))
+
+    async def keep(self, uplinks: Sequence[Admitted], clock: ClockReading | None) -> None:
+        """Commit counters and rows; they are on disk when this returns."""
+        await self.call(lambda store: store.keep(uplinks, clock))
+        self.wake.set()
+
+    async def count_rejections(self, tallies: Tallies) -> None:
+        """Add to the sums of frames that were not taken."""
+        counts = {key: (tally.count, tally.last_seen_ms) for key, tally in tallies.items()}
+        await self.call(lambda store: store.count_rejections(counts))
+
+    async def stream(self) -> StreamId:
+        """This life of the store."""
+        return await self.call(lambda store: store.stream)
+
+    async def form_batch(self, max_rows: int, max_bytes: int, lane: Lane) -> FormedBatch | None:
+        """See Store.form_batch."""
+        return await self.call(lambda store: store.form_batch(max_rows, max_bytes, lane))
+
+    async def unreceipted(self, after: int = 0, limit: int = 20) -> list[FormedBatch]:
+        """See Store.unreceipted."""
+        return await self.call(lambda store: store.unreceipted(after, limit))
+
+    async def receipt(self, up_to: int, batch_hash: bytes, receiver_time_ms: int) -> int:
+        """See Store.receipt."""
+        return await self.call(lambda store: store.receipt(up_to, batch_hash, receiver_time_ms))
+
+    async def pending(self) -> Pending:
+        """See Store.pending."""
+        return await self.call(lambda store: store.pending())
+
+    async def clock_in_step(self, reading: ClockReading) -> None:
+        """Date rows of this boot that came before UTC was known; the uploader may have work then."""
+        if await self.call(lambda store: store.clock_in_step(reading)):
+            self.wake.set()
+
+    async def tidy(self, reading: ClockReading | None) -> None:
+        """Let rows go whose time is up, and keep the write-ahead log small."""
+        if reading is not None:
+            await self.call(lambda store: store.prune(reading.utc_ms))
+        await self.call(lambda store: store.checkpoint())
+
+    async def close(self) -> None:
+        """Close the store and end the thread."""
+        if self._store is not None:
+            await self.run(self._store.close)
+            self._store = None
+        self._thread.shutdown()
+
+    def _opened(self) -> Store:
+        assert self._store is not None, "open() comes first"
+        return self._store
