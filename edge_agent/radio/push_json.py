@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 MAX_ATTEMPTS = 512  # to find a sound element behind a broken one; bounds what a hostile datagram can cost
 
+_ONE_LINE = str.maketrans("\n\r", "  ")
 _scan = json.JSONDecoder().raw_decode
 _blank = re.compile(r"[ \t\r\n]*").match
 _BROKEN = (ValueError, IndexError, RecursionError)
@@ -30,6 +31,8 @@ def read_push(text: str) -> PushContent:
     """Read the body of a PUSH_DATA, as much of it as is sound. Never raises."""
     content = PushContent()
     text = text.rstrip("\0")
+    if "\n" in text or "\r" in text:  # only between elements: then each is one line of a recording
+        text = text.translate(_ONE_LINE)
     reader = _Reader(text, content)
     try:
         reader.read_object()

@@ -155,6 +155,13 @@ def test_order_blanks_and_other_members_do_not_matter():
     assert message.stat.rxnb == 2
 
 
+def test_a_frame_that_is_printed_on_many_lines_is_recorded_on_one():
+    body = json.dumps({"rxpk": [LORA, LORA]}, indent=2).replace("\n", "\r\n")
+    for rxpk in parse_datagram(push_data(b"ab", GATEWAY, body)).rxpks:
+        assert len(rxpk.raw.splitlines()) == 1
+        assert json.loads(rxpk.raw) == LORA
+
+
 def test_255_frames_in_one_datagram():
     datagram = push_data(b"ab", GATEWAY, json.dumps({"rxpk": [LORA] * 255}, separators=(",", ":")))
     assert len(datagram) < 65_508
