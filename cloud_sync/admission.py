@@ -6,6 +6,7 @@ strict rows. What the rows say, and whose they are, is decided in the records' t
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -93,7 +94,13 @@ def admit(
     except BatchError as error:
         return NotAdmitted(gateway, error.reason.value, error.detail or error.reason.sentence, header)
     except Exception as error:  # noqa: BLE001  hostile bytes found a hole: quarantine, loudly, and go on
-        return NotAdmitted(gateway, BROKEN, f"{type(error).__name__}: {error}"[:500], header)
+        return NotAdmitted(gateway, BROKEN, _place(error), header)
+
+
+def _place(error: Exception) -> str:
+    """Which check broke and where, without the values that it worked at: this is logged."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {last.name}, line {last.lineno}"
 
 
 def _believed(gateway: GatewayId, gateways: Mapping[GatewayId, KnownGateway], now_ms: int) -> KnownGateway:

@@ -1,27 +1,30 @@
 """One micro-batch: admit each message, keep all in one transaction, answer each stream once.
 
-A message is acknowledged when what it asked for is committed, be it as records or in quarantine. If the
-database is away nothing is acknowledged and the same messages are tried again. If one batch breaks the
-transaction the others must not wait for it: the micro-batch is halved until the culprit is alone, and that
-one goes into quarantine.
+A message is acknowledged when what it asked for is committed, be it as records or in quarantine. While one
+micro-batch is being committed the next may be opened (`begin`); answers are given in order (`finish`). If the
+database is away nothing is acknowledged and the same messages are tried again (`take`). If one batch breaks
+the transaction the others must not wait for it: the micro-batch is halved until the culprit is alone, and
+that one goes into quarantine.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import psycopg
 
 from cloud_sync.admission import BROKEN, Admitted, NotAdmitted, admit
-from cloud_sync.db.records import BatchOutcome, Outcome, Refused, Verified
+from cloud_sync.answers import Answers
+from cloud_sync.db.outcome import BatchOutcome, Outcome, Refused, Verified
 from cloud_sync.db.registry import Registry
 from cloud_sync.errors import CloudError
-from edge_codecs.batch import SealingPrivateKey, SigningKey, StreamId
+from edge_codecs.batch import SealingPrivateKey, SigningKey
 from edge_codecs.identifiers import GatewayId
-from edge_codecs.receipt import Detail, Receipt, Verdict, sign_receipt
+from edge_codecs.receipt import Detail, sign_receipt
 
 log = logging.getLogger("cloud_sync")
 
@@ -32,8 +35,17 @@ MAX_REFUSALS_PER_MINUTE = 60  # kept of one gateway; what goes beyond is counted
 class RecordsDoor(Protocol):
     """The database, as the receiver sees it."""
 
+    @property
+    def registry(self) -> Registry:
+        """The registry as of the last transaction."""
+
     def refresh(self) -> Registry:
-        """The registry as of now."""
+        """The registry as of now; waits for what was submitted."""
+
+    def submit(
+        self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()
+    ) -> Future[list[BatchOutcome]]:
+        """As `process`, without waiting."""
 
     def process(self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()) -> list[BatchOutcome]:
         """Keep all in one transaction. Raises ServiceUnavailable if the database is away."""
@@ -51,6 +63,9 @@ class Incoming(Protocol):
         """Its bytes."""
 
 
+Message = TypeVar("Message", bound=Incoming)
+
+
 @dataclass(frozen=True, slots=True)
 class SignedReceipt:
     """Bytes to publish on the receipt topic of `gateway`."""
@@ -64,20 +79,30 @@ class Tally:
     """What was done since the start."""
 
     batches: int = 0
+    rows: int = 0
     duplicates: int = 0
     gaps: int = 0
     refused: int = 0
     refused_not_kept: int = 0
-    rows: int = 0
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A micro-batch after admission."""
+
+    now_ms: int
+    verified: list[Verified] = field(default_factory=list)
+    not_admitted: list[tuple[NotAdmitted, bytes]] = field(default_factory=list)
+    refusals: list[Refused] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What to tell a stream, before all of a micro-batch is known about it."""
+class Underway(Generic[Message]):
+    """A micro-batch that the database works at."""
 
-    verdict: Verdict
-    detail: Detail
-    batch: int
+    messages: Sequence[Message]
+    _opened: _Opened
+    _submitted: Future[list[BatchOutcome]]
 
 
 class Ingest:
@@ -102,21 +127,65 @@ class Ingest:
 
         Raises ServiceUnavailable if the database is away, and what shows that no single batch is at fault.
         """
-        now_ms = self._clock_ms()
-        gateways = self._records.refresh().gateways
-        verified: list[Verified] = []
-        refusals: list[Refused] = []
-        answers = _Answers()
+        opened = self._open(messages, self._records.refresh())
+        answers = Answers()
+        outcomes = self._process(opened.verified, opened.refusals, opened.now_ms, answers)
+        return self._answer(opened, outcomes, answers)
+
+    def begin(self, messages: Sequence[Message], *, idle: bool) -> Underway[Message]:
+        """Open a micro-batch and hand it to the database. `idle`: nothing else is under way.
+
+        Raises ServiceUnavailable; then `take` the same messages.
+        """
+        opened = self._open(messages, self._records.refresh() if idle else self._records.registry)
+        if opened.not_admitted and not idle:  # perhaps the registry knows more by now
+            opened = self._open(messages, self._records.refresh())
+        return Underway(messages, opened, self._records.submit(opened.verified, opened.refusals))
+
+    def finish(self, underway: Underway[Message]) -> list[SignedReceipt] | None:
+        """Wait for the database; as `take`. None if it was in vain: then `take` the same messages."""
+        try:
+            outcomes = underway._submitted.result()  # noqa: SLF001  nobody else may ask for it
+        except Exception as error:  # noqa: BLE001  `take` meets it again, and knows what to do
+            log.warning("a transaction failed (%s); taking its messages again", type(error).__name__)
+            return None
+        return self._answer(underway._opened, outcomes, Answers())  # noqa: SLF001
+
+    def _open(self, messages: Sequence[Incoming], registry: Registry) -> _Opened:
+        opened = _Opened(self._clock_ms())
         for message in messages:
-            admission = admit(message.topic, message.payload, gateways, self._sealing_keys, now_ms)
-            if isinstance(admission, Admitted):
-                verified.append(_verified(admission, now_ms))
+            outcome = admit(
+                message.topic, message.payload, registry.gateways, self._sealing_keys, opened.now_ms
+            )
+            if isinstance(outcome, Admitted):
+                opened.verified.append(_verified(outcome, opened.now_ms))
             else:
-                self._refuse(admission, message.payload, now_ms, refusals, answers)
+                opened.not_admitted.append((outcome, message.payload))
+        for refusal, wire in opened.not_admitted:
+            if self._allowance.allows(refusal.gateway, opened.now_ms):
+                opened.refusals.append(
+                    Refused(refusal.gateway, refusal.reason, refusal.detail, wire, opened.now_ms)
+                )
+        return opened
+
+    def _answer(
+        self, opened: _Opened, outcomes: Sequence[BatchOutcome], answers: Answers
+    ) -> list[SignedReceipt]:
+        """Receipts for all streams; called after COMMIT."""
+        for refused in opened.refusals:
+            level = logging.ERROR if refused.reason == BROKEN else logging.WARNING
+            log.log(level, "refused, from %s: %s: %s", refused.gateway, refused.reason, refused.detail)
+        self.tally.refused += len(opened.not_admitted)
+        self.tally.refused_not_kept += len(opened.not_admitted) - len(opened.refusals)
+        for refusal, _ in opened.not_admitted:
+            if (header := refusal.header) is not None:
+                detail = Detail.of(refusal.fault) if refusal.fault is not None else Detail.OTHER
+                answers.refused(header.gateway, header.stream, header.number, detail)
         rows: dict[tuple[GatewayId, bytes, int], int] = {
-            (b.manifest.gateway, b.manifest.stream, b.manifest.number): len(b.columns) for b in verified
+            (b.manifest.gateway, b.manifest.stream, b.manifest.number): len(b.columns)
+            for b in opened.verified
         }
-        for outcome in self._process(verified, refusals, now_ms, answers):
+        for outcome in outcomes:
             self._count(outcome, rows)
             answers.outcome(outcome)
         return [
@@ -124,28 +193,8 @@ class Ingest:
             for receipt in answers.receipts(self._clock_ms())
         ]
 
-    def _refuse(
-        self,
-        outcome: NotAdmitted,
-        wire: bytes,
-        now_ms: int,
-        refusals: list[Refused],
-        answers: _Answers,
-    ) -> None:
-        self.tally.refused += 1
-        if outcome.reason == BROKEN:
-            log.error("a message on the topic of %s broke a check: %s", outcome.gateway, outcome.detail)
-        if self._allowance.allows(outcome.gateway, now_ms):
-            log.warning("refused, from %s: %s: %s", outcome.gateway, outcome.reason, outcome.detail)
-            refusals.append(Refused(outcome.gateway, outcome.reason, outcome.detail, wire, now_ms))
-        else:
-            self.tally.refused_not_kept += 1
-        if outcome.header is not None:
-            detail = Detail.of(outcome.fault) if outcome.fault is not None else Detail.OTHER
-            answers.refused(outcome.header.gateway, outcome.header.stream, outcome.header.number, detail)
-
     def _process(
-        self, batches: Sequence[Verified], refusals: Sequence[Refused], now_ms: int, answers: _Answers
+        self, batches: Sequence[Verified], refusals: Sequence[Refused], now_ms: int, answers: Answers
     ) -> list[BatchOutcome]:
         """One transaction; several only if one batch breaks it."""
         try:
@@ -155,7 +204,7 @@ class Ingest:
         except Exception as error:
             if not batches or not _is_poison(error):
                 raise
-            log.exception("a micro-batch of %d broke the transaction", len(batches))
+            log.error("%s broke a transaction of %d batches", type(error).__name__, len(batches))
             if len(batches) > 1:
                 middle = len(batches) // 2
                 first = self._process(batches[:middle], refusals, now_ms, answers)
@@ -168,13 +217,15 @@ class Ingest:
         refusals: Sequence[Refused],
         error: Exception,
         now_ms: int,
-        answers: _Answers,
+        answers: Answers,
     ) -> list[BatchOutcome]:
         manifest = batch.manifest
         detail = f"batch {manifest.number} of stream {manifest.stream}: {type(error).__name__}"
         wire = batch.header + batch.signature + manifest.rows
-        poison = Refused(manifest.gateway, POISON, detail, wire, now_ms)
-        outcomes = self._records.process((), (*refusals, poison))
+        outcomes = self._records.process(
+            (), (*refusals, Refused(manifest.gateway, POISON, detail, wire, now_ms))
+        )
+        log.error("quarantined, from %s: %s", manifest.gateway, detail)
         self.tally.refused += 1
         answers.refused(manifest.gateway, manifest.stream, manifest.number, Detail.OTHER)
         return outcomes
@@ -207,68 +258,6 @@ def _is_poison(error: Exception) -> bool:
     if isinstance(error, psycopg.Error):
         return isinstance(error, psycopg.DataError | psycopg.IntegrityError)
     return True
-
-
-class _Answers:
-    """One receipt per stream, however many of its batches came: the furthest point, and the worst news."""
-
-    def __init__(self) -> None:
-        self._far: dict[tuple[GatewayId, StreamId], tuple[int, bytes]] = {}
-        self._news: dict[tuple[GatewayId, StreamId], list[_Answer]] = {}
-
-    def outcome(self, outcome: BatchOutcome) -> None:
-        key = (outcome.gateway, StreamId(outcome.stream))
-        if outcome.up_to >= self._far.get(key, (0, b""))[0]:
-            self._far[key] = (outcome.up_to, outcome.up_to_hash)
-        match outcome.outcome:
-            case Outcome.STORED:
-                answer = _Answer(Verdict.STORED, Detail.NONE, 0)
-            case Outcome.DUPLICATE:
-                answer = _Answer(Verdict.STORED, Detail.DUPLICATE, outcome.number)
-            case Outcome.GAP:
-                answer = _Answer(Verdict.RESEND, Detail.GAP, outcome.number)
-            case Outcome.REFUSED:
-                answer = _refusal(outcome)
-        self._news.setdefault(key, []).append(answer)
-
-    def refused(self, gateway: GatewayId, stream: StreamId, number: int, detail: Detail) -> None:
-        self._news.setdefault((gateway, stream), []).append(_Answer(Verdict.REFUSED, detail, number))
-
-    def receipts(self, now_ms: int) -> list[Receipt]:
-        receipts = []
-        for (gateway, stream), news in self._news.items():
-            up_to, up_to_hash = self._far.get((gateway, stream), (0, b""))
-            # a gap that another batch of the same micro-batch has closed is no news
-            open_news = [a for a in news if not (a.verdict is Verdict.RESEND and a.batch <= up_to)]
-            worst = max(open_news, key=lambda a: a.verdict, default=_Answer(Verdict.STORED, Detail.NONE, 0))
-            receipts.append(
-                Receipt(
-                    gateway=gateway,
-                    stream=stream,
-                    up_to=up_to,
-                    batch_hash=up_to_hash,
-                    receiver_time_ms=now_ms,
-                    verdict=worst.verdict,
-                    detail=worst.detail,
-                    batch=worst.batch,
-                )
-            )
-        return receipts
-
-
-_REASONS = {
-    "batch_conflict": Detail.BATCH_CONFLICT,
-    "chain_broken": Detail.CHAIN_BROKEN,
-    "gateway_unknown": Detail.UNKNOWN_GATEWAY,
-    "gateway_revoked": Detail.REVOKED_GATEWAY,
-}
-
-
-def _refusal(outcome: BatchOutcome) -> _Answer:
-    """A batch that came too early to be kept is asked for again; everything else is refused."""
-    if outcome.reason == "too_early":
-        return _Answer(Verdict.RESEND, Detail.GAP, outcome.number)
-    return _Answer(Verdict.REFUSED, _REASONS.get(outcome.reason or "", Detail.OTHER), outcome.number)
 
 
 class _Allowance:

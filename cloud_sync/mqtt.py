@@ -133,10 +133,9 @@ class Subscriber:
         Returns at most `most` messages, and stops beyond `most_bytes`. Empty if none came or the connection
         was lost: look at `connected`.
         """
-        deadline = time.monotonic() + wait_s
+        self._turn(0.0)
         gathering = bool(self._inbox)
-        if gathering:
-            deadline = time.monotonic() + gather_s
+        deadline = time.monotonic() + (gather_s if gathering else wait_s)
         while self._client is not None and len(self._inbox) < most:
             left_s = deadline - time.monotonic()
             if left_s <= 0:

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import TypeVar
 
 from tenacity import (
@@ -26,7 +27,7 @@ from tenacity import (
 from cloud_sync.db.records import BatchOutcome, Records, Refused, Verified
 from cloud_sync.db.registry import Registry
 from cloud_sync.errors import ServiceUnavailable
-from cloud_sync.ingest import Ingest, SignedReceipt
+from cloud_sync.ingest import Ingest, SignedReceipt, Underway
 from cloud_sync.mqtt import Broker, Message, Subscriber
 from cloud_sync.pki.keys import load_keys
 from cloud_sync.settings import CloudSettings
@@ -75,6 +76,17 @@ class ReconnectingRecords:
         self._connect = connect
         self._records: Records | None = None
 
+    @property
+    def registry(self) -> Registry:
+        """See Records.registry."""
+        return self._call(lambda records: records.registry)
+
+    def submit(
+        self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()
+    ) -> Future[list[BatchOutcome]]:
+        """See Records.submit."""
+        return self._call(lambda records: records.submit(batches, refusals))
+
     def refresh(self) -> Registry:
         """See Records.refresh."""
         return self._call(lambda records: records.refresh())
@@ -103,17 +115,32 @@ def receive(subscriber: Subscriber, ingest: Ingest, stop: threading.Event) -> No
     """Take micro-batches until `stop`; a broker or database that is away is waited for."""
     reconnecting = _patiently(stop, "the broker", lambda seconds: _wait(None, stop, seconds))
     storing = _patiently(stop, "the database", lambda seconds: _wait(subscriber, stop, seconds))
+
+    def finish(underway: Underway[Message]) -> None:
+        receipts = ingest.finish(underway)
+        if receipts is None:
+            receipts = storing(lambda: ingest.take(underway.messages))
+        if receipts is not None:
+            _answer(subscriber, underway.messages, receipts)
+
+    underway: Underway[Message] | None = None
     while not stop.is_set():
         if not subscriber.connected:
             log.warning("the connection to the broker was lost")
             reconnecting(subscriber.connect)
-            continue
-        messages = subscriber.collect(MOST_MESSAGES, MOST_BYTES, WAIT_S, GATHER_S)
-        if messages and (receipts := storing(lambda: ingest.take(messages))) is not None:  # noqa: B023
-            _answer(subscriber, messages, receipts)
+        # while the database works, only what is there already is opened; else we wait for more
+        wait_s = WAIT_S if underway is None else 0.0
+        messages = subscriber.collect(MOST_MESSAGES, MOST_BYTES, wait_s, GATHER_S)
+        before, underway = underway, None
+        if messages:
+            underway = storing(lambda: ingest.begin(messages, idle=before is None))  # noqa: B023
+        if before is not None:
+            finish(before)
+    if underway is not None:
+        finish(underway)
 
 
-def _answer(subscriber: Subscriber, messages: list[Message], receipts: list[SignedReceipt]) -> None:
+def _answer(subscriber: Subscriber, messages: Sequence[Message], receipts: list[SignedReceipt]) -> None:
     """Receipts first: an acknowledged message without one would be sent again, and that costs money."""
     for receipt in receipts:
         subscriber.publish(receipt_topic(receipt.gateway), receipt.data)

@@ -227,6 +227,7 @@ class Uploader:
         while self._live_at is not None and now >= self._live_at and self._window.room:
             if not await self._form_one(Lane.LIVE, now):
                 self._live_at = None
+                self._backlog = True  # what is old already, or has grown old in the queue
         while self._backlog and self._backlog_may_go(now):
             if not await self._form_one(Lane.BACKLOG, now):
                 self._backlog = False

@@ -379,7 +379,7 @@ def test_a_copy_of_the_gateway_ends_our_connection(broker, pki):
     async def story() -> None:
         first = await MqttLink(ours).connect()
         second = await MqttLink(ours).connect()
-        with pytest.raises(LinkDown, match="took over the session|was lost"):
+        with pytest.raises(LinkDown, match=r"took over the session|was lost"):
             await asyncio.wait_for(first.next_event(), 10)
         await first.close()
         await second.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from cloud_sync.db.records import BatchOutcome, Outcome, Refused, Verified
@@ -24,13 +25,29 @@ class FakeRecords:
     stored: list[Verified] = field(default_factory=list)
     quarantine: list[Refused] = field(default_factory=list)
     transactions: int = 0
+    known: Registry = field(default_factory=lambda: Registry(0, {}, {}))
 
     def register(self, gateway: WireGateway, revoked_at_ms: int | None = None) -> None:
         raw = gateway.signing_key.verify_key.raw
         self.gateways[gateway.id] = GatewayRecord(gateway.id, raw, revoked_at_ms, ())
 
+    @property
+    def registry(self) -> Registry:
+        return self.known
+
+    def submit(
+        self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()
+    ) -> Future[list[BatchOutcome]]:
+        future: Future[list[BatchOutcome]] = Future()
+        try:
+            future.set_result(self.process(batches, refusals))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
     def refresh(self) -> Registry:
-        return Registry(1, dict(self.gateways), {})
+        self.known = Registry(1, dict(self.gateways), {})
+        return self.known
 
     def process(self, batches: Sequence[Verified], refusals: Sequence[Refused] = ()) -> list[BatchOutcome]:
         self.transactions += 1

@@ -178,7 +178,8 @@ def test_a_hole_in_our_own_checks_is_quarantined_not_raised():
     outcome = admit(uplink_topic(sender.id), wire, Broken(), KEYS, NOW_MS)
     assert isinstance(outcome, NotAdmitted)
     assert (outcome.reason, outcome.fault) == ("broken", None)
-    assert "boom" in outcome.detail
+    assert outcome.detail.startswith("RuntimeError in get, line ")
+    assert "boom" not in outcome.detail  # it could be part of a payload, and this is logged
 
 
 def test_random_bytes_on_a_known_topic_have_no_header_to_answer():
