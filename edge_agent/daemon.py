@@ -97,7 +97,8 @@ def _radio(entry: SemtechUdpRadio | ReplayRadio, clock: Clock, inherited: list[s
         case ReplayRadio():
             return Replay(clock, entry.file)
         case SemtechUdpRadio():
-            return SemtechUdp(clock, entry.bind, entry.port, inherited=inherited, map_file=entry.map_file)
+            map_file = entry.map_directory / f"counters-{entry.port}.json"
+            return SemtechUdp(clock, entry.bind, entry.port, inherited=inherited, map_file=map_file)
 
 
 def _uploader(settings: Settings, store: StoreThread, clock: Clock) -> Uploader | None:

@@ -33,7 +33,12 @@ class Provisioned:
 
 
 def provision(
-    configuration: Path, state: Path, gateway_id: GatewayId, host: str | None, control_socket: Path | None
+    configuration: Path,
+    state: Path,
+    gateway_id: GatewayId,
+    host: str | None,
+    port: int,
+    control_socket: Path | None,
 ) -> Provisioned:
     """Make the configuration at `configuration` and keys in `state`; nothing that exists is overwritten.
 
@@ -61,7 +66,7 @@ def provision(
         _write_private(made.signing_key, signing_key)
         _write_private(made.tls_key, tls_key)
         made.identity.write_text(json.dumps(_identity(gateway_id, signing_key, tls_key), indent=2) + "\n")
-        made.configuration.write_text(render(_settings(made, state, gateway_id, host, control_socket)))
+        made.configuration.write_text(render(_settings(made, state, gateway_id, host, port, control_socket)))
     except PermissionError as error:
         raise ConfigurationError(f"may not write {error.filename}", hint="Run init as root") from None
     return made
@@ -84,12 +89,18 @@ def _identity(
 
 
 def _settings(
-    made: Provisioned, state: Path, gateway_id: GatewayId, host: str | None, control_socket: Path | None
+    made: Provisioned,
+    state: Path,
+    gateway_id: GatewayId,
+    host: str | None,
+    port: int,
+    control_socket: Path | None,
 ) -> Settings:
     sync = None
     if host is not None:
         sync = Sync(
             host=host,
+            port=port,
             ca_file=state / "ca.crt",
             certificate_file=state / "gateway.crt",
             key_file=made.tls_key,

@@ -74,8 +74,8 @@ class SemtechUdpRadio(_Section):
     type: Literal["semtech_udp"]
     bind: str = Field("127.0.0.1", description="address; the port has no authentication: keep it on loopback")
     port: int = Field(1700, ge=0, le=65535, description="UDP port")
-    map_file: Path = Field(
-        Path("/run/edge-agent/counters.json"),
+    map_directory: Path = Field(
+        Path("/run/edge-agent"),
         description="keeps the forwarders' clocks over a restart; on a file system that a reboot empties",
     )
 

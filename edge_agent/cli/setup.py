@@ -28,6 +28,7 @@ def init(
     host: Annotated[
         str | None, typer.Option(help="the broker's host name; without it nothing is synced")
     ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="the broker's port")] = 8883,
     state: Annotated[Path, typer.Option(help="folder for keys and store")] = STATE_DIRECTORY,
     control_socket: Annotated[
         Path | None, typer.Option(help="Unix socket of the running agent; the default suits systemd")
@@ -47,7 +48,7 @@ def init(
         raise UsageError(
             str(error), hint="It is printed on the gateway, or see its packet forwarder"
         ) from None
-    made = provision(config, state, identifier, host, control_socket)
+    made = provision(config, state, identifier, host, port, control_socket)
     if as_json:
         print_json({name: str(getattr(made, name)) for name in made.__slots__})
         return

@@ -11,7 +11,8 @@ import typer
 from edge_agent.cli.output import AsJson, print_facts, print_json
 from edge_agent.devices_file import write_devices
 from edge_agent.errors import UsageError
-from edge_agent.simulate.simulation import Simulation, sessions_of
+from edge_agent.simulate.plan import GATEWAY, Simulation
+from edge_agent.simulate.scenario import sessions_of
 from edge_agent.simulate.simulation import simulate as play
 from edge_codecs.identifiers import EUI64
 
@@ -28,7 +29,7 @@ def simulate(
     host: Annotated[str, typer.Option(help="where the agent's Semtech UDP port is")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 1700,
     seed: Annotated[int, typer.Option(help="same seed, same sensors, keys and readings")] = 1,
-    forwarder: Annotated[str, typer.Option(help="EUI of the packet forwarder")] = "aa555a0000000101",
+    forwarder: Annotated[str, typer.Option(help="EUI of the packet forwarder")] = str(GATEWAY),
     first_sensor: Annotated[int, typer.Option(min=0, help="number of the first sensor")] = 0,
     f_cnt_start: Annotated[int, typer.Option(min=0, help="first frame counter")] = 0,
     interval_s: Annotated[int, typer.Option(min=1, help="report interval in the sensor's own time")] = 900,
@@ -44,7 +45,7 @@ def simulate(
     bad_crc: Share = 0.0,
     foreign: Share = 0.0,
     replays: Share = 0.0,
-    bundle: Annotated[int, typer.Option(min=1, max=255, help="most frames in a datagram")] = 1,
+    bundle: Annotated[int, typer.Option(min=1, max=200, help="most frames in a datagram")] = 1,
     ledger: Annotated[Path | None, typer.Option(help="write what the agent must store (JSON lines)")] = None,
     devices: Annotated[
         Path | None, typer.Option(help="only write the devices file for `edge-agent device add --file`")
