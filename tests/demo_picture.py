@@ -1,0 +1,46 @@
+"""The demo's picture: temperatures of all tenants as their records hold them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+
+PIPES = {0: ("hot pipe", "tab:red"), 1: ("cold pipe", "tab:blue"), 2: ("housing", "tab:gray")}
+
+
+def draw(readings: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> Path:
+    """A panel a tenant: the last temperature of each interval, a line a sensor and channel."""
+    figure, panels = plt.subplots(
+        len(readings), 1, figsize=(10, 3.2 * len(readings)), sharex=True, squeeze=False
+    )
+    for panel, (tenant, entries) in zip(panels[:, 0], readings.items(), strict=True):
+        series: dict[tuple[str, int], list[tuple[datetime, float]]] = defaultdict(list)
+        for entry in entries:
+            if entry["last"] is not None:
+                moment = datetime.fromisoformat(entry["interval_end"])
+                series[entry["dev_eui"], entry["channel"]].append((moment, float(entry["last"])))
+        for (_, channel), points in sorted(series.items()):
+            points.sort()
+            _, colour = PIPES[channel]
+            panel.plot(*zip(*points, strict=True), color=colour, linewidth=0.8, alpha=0.7)
+        for name, colour in PIPES.values():
+            panel.plot([], [], color=colour, label=name)
+        panel.axhspan(25, 50, color="tab:orange", alpha=0.08)
+        panel.set_title(f"{tenant}: {len(entries)} readings", loc="left", fontsize=10)
+        panel.set_ylabel("°C")
+        panel.grid(alpha=0.3)
+    panels[0, 0].legend(loc="upper right", fontsize=8)
+    panels[-1, 0].set_xlabel("end of interval, UTC")
+    figure.tight_layout()
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+    return file
