@@ -63,7 +63,7 @@ class KeyLevel(enum.Enum):
 
 
 _SENTENCES = {
-    KeyLevel.CREDENTIAL: "systemd opens the key for this service; as safe as the host's key or TPM behind it.",
+    KeyLevel.CREDENTIAL: "systemd opens the key for this service; as safe as the host key or TPM behind it.",
     KeyLevel.FILE: "The key lies beside the store: who takes the card can read it.",
 }
 

@@ -1,32 +1,53 @@
-"""The encrypted store: frame counters, readings and batches, each change one transaction."""
+"""The encrypted store: frame counters, readings and batches, each change one transaction.
+
+A foreign key, a plain SQLite file or a newer schema is refused. A damaged file is set aside and what can be
+read of it goes on in a new one (`salvage`). Whoever may not be the only one to continue a stream (a restored
+backup, a cloned card) begins a new stream: rows without a receipt go again under new numbers, and the
+receiver knows them by their frames.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from edge_agent.clock import ClockReading
 from edge_agent.lorawan.session import Session
 from edge_agent.network.outcome import Admitted
 from edge_agent.network.reason import Reason
+from edge_agent.store import devices, migrations
+from edge_agent.store.batches import FormedBatch, Outbox
+from edge_agent.store.connection import Database, NoRoom, connect
+from edge_agent.store.dating import Anchor
+from edge_agent.store.devices import DeviceEntry, RejectionSum
+from edge_agent.store.errors import ReceiptMismatch, StoreDamaged, StoreFull
+from edge_agent.store.files import LOG_SUFFIXES, beside, damage_marker, free_name, new_file
+from edge_agent.store.head import Head, begin_life, begin_stream, unbatched, why_new_stream
 from edge_agent.store.key_provider import StoreKey
+from edge_agent.store.lock import WriterLock
+from edge_agent.store.row_ranges import from_text
+from edge_agent.store.rows import INSERT, SELECT, clamped_ms, row_of, uplink_of
+from edge_agent.store.salvage import salvage_locked
+from edge_agent.store.space import Space
+from edge_agent.store.spans import Spans
 from edge_codecs.identifiers import DevEUI, GatewayId
-from edge_codecs.manifest import Lane, RowRange, StreamId
+from edge_codecs.manifest import Lane, StreamId
+from edge_codecs.reading import TimeQuality
+
+__all__ = ["DeviceEntry", "FormedBatch", "Pending", "RejectionSum", "Store", "StoreStatus"]
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class FormedBatch:
-    """A batch as it is fixed on disk; the fields of `edge_codecs.manifest.Manifest`, and its hash."""
-
-    number: int
-    lane: Lane
-    ranges: tuple[RowRange, ...]
-    previous: bytes  # link to the batch before: 16 bytes, b"" for number 1
-    rows: bytes = field(repr=False)
-    hash: bytes  # 32 bytes
-    count: int  # rows
+def boottime_ns() -> int:
+    """CLOCK_BOOTTIME: what frames are dated by."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +63,10 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceEntry:
-    """A device, and when it was heard last."""
-
-    session: Session
-    uplinks: int
-    """Frames taken since it was added."""
-    last_seen_ms: int | None
-    """UTC of the last frame taken; None before the first one, or while it has no date yet."""
-    rssi_dbm: int | None
-    snr_db: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class RejectionSum:
-    """How often frames were not taken for one reason, and when last (UTC by this host's clock)."""
-
-    reason: Reason
-    count: int
-    last_seen_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Figures for `status`."""
+    """Figures for `status`. `rows` counts all that are kept, confirmed ones too."""
 
-    stream: StreamId
+    stream: str
     rows: int
     rows_unbatched: int
     rows_unresolved: int
@@ -82,17 +81,36 @@ class StoreStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        raise NotImplementedError
+        return asdict(self)
 
 
 class Store:
     """One store file, open for writing: by one process, on one thread.
 
-    `stream` is the id of this life of the store. Whatever is given to a method is on disk when it returns.
-    Raises AgentError kinds of `edge_agent.store.errors`; after one, close the store.
+    Whatever is given to a method is on disk when it returns. Raises AgentError kinds of
+    `edge_agent.store.errors`; after StoreFull it may be used on, after any other open it anew.
     """
 
-    stream: StreamId
+    def __init__(
+        self,
+        lock: WriterLock,
+        database: Database,
+        space: Space,
+        retention_days: int,
+        max_bytes: int,
+        boot: str,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._lock = lock
+        self._database = database
+        self._space = space
+        self._retention_days = retention_days
+        self._max_bytes = max_bytes
+        self._now_ns = now_ns
+        self._head = Head.load(database)
+        self._spans = Spans(database, boot)
+        self._outbox = Outbox(database)
+        self._counters = devices.counters(database)
 
     @classmethod
     def open(
@@ -105,20 +123,45 @@ class Store:
         retention_days: int,
         boot: str,
         new_stream: bool = False,
+        now_ns: Callable[[], int] = boottime_ns,
     ) -> Self:
         """Open the store, or make it.
 
-        `gateway` is whose batches it forms: their hash covers it. `boot` is the kernel's boot id.
-        `new_stream`: begin a new life (after a restore). One begins by itself where the file is a backup, was
-        another gateway's, or lies on another machine: then rows without a receipt are sent again, and the
-        receiver knows them by their frames. A damaged file is set aside, and what can be read of it goes on.
-        Raises ConfigurationError (no key that fits, plain SQLite, newer schema), StoreLocked.
+        `gateway` is whose batches it forms: their hash covers it. `boot` is the kernel's boot id and `now_ns`
+        its CLOCK_BOOTTIME. `new_stream`: begin a new life (after a restore). One begins by itself where the
+        file is a backup, was another gateway's, or lies on another machine.
+        Raises ConfigurationError (no key that fits, plain SQLite, newer schema), StoreLocked, StoreFull.
         """
-        raise NotImplementedError
+        lock = WriterLock(path)
+        try:
+            database = _open(path, key, gateway)
+            try:
+                reason = "it was asked for" if new_stream else why_new_stream(database, gateway)
+                if reason is not None:
+                    with database.transaction():
+                        stream = begin_stream(database, gateway)
+                    log.warning("%s begins a new stream %s: %s", path, stream, reason)
+                space = Space(database, max_bytes)
+                return cls(lock, database, space, retention_days, max_bytes, boot, now_ns)
+            except NoRoom:
+                database.close()
+                raise StoreFull(f"no room to open {path}") from None
+            except BaseException:
+                database.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
 
     def close(self) -> None:
         """Write the log back and let the file go."""
-        raise NotImplementedError
+        self._database.close()
+        self._lock.release()
+
+    @property
+    def stream(self) -> StreamId:
+        """The id of this life of the store."""
+        return self._head.stream
 
     # Uplinks
 
@@ -128,15 +171,33 @@ class Store:
         `clock` dates the rows now; None: they are dated later by `clock_in_step`. Uplinks that hold MAC
         commands only move their counter and make no row. Raises StoreFull.
         """
-        raise NotImplementedError
+        if clock is not None:
+            self._spans.note(clock)
+        dated = [(uplink, _date(uplink, clock)) for uplink in uplinks]
+        self._make_room(len(dated))
+        return self._write(lambda: self._keep(dated))
 
-    def count_rejections(self, counts: Mapping[tuple[DevEUI | None, Reason], tuple[int, int]]) -> None:
-        """Add to the sums: (device, reason) -> (how many more, UTC milliseconds of the last)."""
-        raise NotImplementedError
-
-    def rejections(self, dev_eui: DevEUI | None = None) -> list[RejectionSum]:
-        """Sums by reason, most frequent first: of one device, or of all frames."""
-        raise NotImplementedError
+    def _keep(self, dated: list[tuple[Admitted, tuple[int, TimeQuality] | None]]) -> int:
+        boot, row_id = self._spans.boot, self._head.last_id
+        span: int | None = None
+        undated = 0
+        rows = []
+        with self._database.transaction():
+            if any(date is None for _, date in dated):
+                span = self._spans.open()
+            for uplink, date in dated:
+                if uplink.message is None:
+                    continue
+                row_id += 1
+                undated += date is None
+                rows.append(row_of(row_id, uplink, boot, date, None if date else span))
+            moved = devices.advance(self._database, self._counters, dated, span)
+            self._database.execute_many(INSERT, rows)
+        self._head.last_id = row_id
+        self._counters |= moved
+        if span is not None:
+            self._spans.kept(span, undated)
+        return self._head.last_row
 
     def clock_in_step(self, reading: ClockReading) -> int:
         """Date the rows that waited for the clock; returns how many became ready.
@@ -144,17 +205,28 @@ class Store:
         Rows of earlier boots, of which nothing is known, get TimeQuality.UNKNOWN and the latest time that
         they can have been received at.
         """
-        raise NotImplementedError
+        ready = self._write(lambda: self._spans.close(reading))
+        if ready:
+            self._outbox.dates_changed()
+        return ready
+
+    def count_rejections(self, counts: Mapping[tuple[DevEUI | None, Reason], tuple[int, int]]) -> None:
+        """Add to the sums: (device, reason) -> (how many more, UTC milliseconds of the last)."""
+        self._change(lambda: devices.count_rejections(self._database, counts))
+
+    def rejections(self, dev_eui: DevEUI | None = None) -> list[RejectionSum]:
+        """Sums by reason, most frequent first: of one device, or of all frames."""
+        return devices.rejections(self._database, dev_eui)
 
     # Devices
 
     def sessions(self) -> list[Session]:
         """All devices' sessions, each with its highest counter."""
-        raise NotImplementedError
+        return devices.sessions(self._database)
 
     def devices(self) -> list[DeviceEntry]:
         """All devices, by DevEUI."""
-        raise NotImplementedError
+        return devices.entries(self._database)
 
     def add_devices(self, sessions: Sequence[Session]) -> list[Session]:
         """Add devices, all or none; returns the sessions as they are kept.
@@ -162,19 +234,24 @@ class Store:
         A device that was here before gets a new session number, so that its old rows stay apart.
         Raises UsageError for one that is here now.
         """
-        raise NotImplementedError
+        added = self._change(lambda: [devices.add(self._database, session) for session in sessions])
+        self._counters |= {session.dev_eui: (session.number, session.f_cnt_up) for session in added}
+        return added
 
     def add_device(self, session: Session) -> Session:
-        """Add one device."""
-        raise NotImplementedError
+        """Add one device; see `add_devices`."""
+        return self.add_devices([session])[0]
 
     def remove_device(self, dev_eui: DevEUI) -> None:
         """Forget a device and its keys; its rows stay. Raises UsageError if it is not here."""
-        raise NotImplementedError
+        self._change(lambda: devices.remove(self._database, dev_eui))
+        del self._counters[dev_eui]
 
     def reset_counter(self, dev_eui: DevEUI) -> Session:
         """Let the frame counter begin anew, under the next session number. Raises UsageError."""
-        raise NotImplementedError
+        session = self._change(lambda: devices.reset(self._database, dev_eui))
+        self._counters[dev_eui] = (session.number, None)
+        return session
 
     # Batches
 
@@ -184,40 +261,186 @@ class Store:
         Live: rows received within the last minute. Backlog: all others, oldest first. `max_bytes` bounds the
         encoded rows.
         """
-        raise NotImplementedError
+        rows = self._outbox.choose(self._head, lane, max_rows, self._spans.boot, self._now_ns())
+        if not rows:
+            return None
+        formation = self._outbox.form(self._head, lane, rows, max_bytes)
+        self._change(lambda: self._outbox.write(self._head, formation))
+        batch = formation.batch
+        self._head.last_batch, self._head.last_hash = batch.number, batch.hash
+        self._head.frontier = formation.frontier
+        return batch
 
     def unreceipted(self, after: int = 0, limit: int = 20) -> list[FormedBatch]:
         """Batches without a receipt beyond number `after`, in order."""
-        raise NotImplementedError
+        return self._outbox.unreceipted(self._head, after, limit)
 
     def receipt(self, up_to: int, batch_hash: bytes, receiver_time_ms: int) -> int:
         """The cloud has all batches up to `up_to`; returns how many rows that newly confirms.
 
         Raises ReceiptMismatch where `batch_hash` is not that batch's.
         """
-        raise NotImplementedError
+        rows = self._outbox.rows_confirmed_by(self._head, up_to, batch_hash)
+        if up_to > self._head.confirmed:
+            self._change(
+                lambda: self._database.execute(
+                    "UPDATE life SET confirmed = ?, receiver_ms = ?", (up_to, receiver_time_ms)
+                )
+            )
+            self._head.confirmed = up_to
+        return rows
+
+    def unconfirm(self, after: int) -> int:
+        """The cloud lost what it had confirmed beyond batch `after` (it was restored): these go again.
+
+        Returns how many batches. Raises ReceiptMismatch if one of them is pruned: then begin a new stream.
+        """
+        if after >= self._head.confirmed:
+            return 0
+        kept = self._database.value("SELECT count(*) FROM batches WHERE number > ?", (after,))
+        if kept != self._head.last_batch - after:
+            raise ReceiptMismatch(f"the cloud asks for batch {after + 1}, which is not kept any more")
+        self._change(lambda: self._database.execute("UPDATE life SET confirmed = ?", (after,)))
+        again, self._head.confirmed = self._head.confirmed - after, after
+        return again
 
     def begin_stream(self) -> StreamId:
         """Begin a new life: rows without a receipt will be batched anew, from row 1 and batch 1."""
-        raise NotImplementedError
+        stream = self._change(lambda: begin_stream(self._database, self._head.gateway))
+        self._head = Head.load(self._database)
+        self._outbox.dates_changed()
+        return stream
 
     def pending(self) -> Pending:
         """What the cloud has not confirmed."""
-        raise NotImplementedError
+        head = self._head
+        rows = unbatched(self._database, head)
+        first = [rows[0].first] if rows else []
+        oldest = self._database.one("SELECT ranges FROM batches WHERE number = ?", (head.confirmed + 1,))
+        if oldest is not None:
+            first.append(from_text(oldest[0])[0].first)
+        return Pending(
+            sum(one.count for one in rows),
+            self._spans.undated,
+            head.last_batch - head.confirmed,
+            self._received_ms(min(first)) if first else None,
+        )
+
+    def _received_ms(self, number: int) -> int | None:
+        row = self._database.one(f"{SELECT} WHERE u.id = ?", (self._head.base + number,))
+        if row is None or (row[13] is None and row[-1] is None):
+            return None
+        return uplink_of(row, decode=False).received_ms
 
     # Housekeeping
 
     def prune(self, now_ms: int) -> int:
         """Let confirmed rows older than the retention period go; returns how many went.
 
-        At most some thousand a call, so that nothing waits for long.
+        At most some thousand a call, so that nothing waits for long. The rows of the last batch stay: it is
+        the head of the chain.
         """
-        raise NotImplementedError
+        return self._write(lambda: self._space.expire(self._head, now_ms, self._retention_days))
 
     def checkpoint(self) -> None:
         """Write the log back into the file once it has grown, so that it stays small."""
-        raise NotImplementedError
+        self._space.checkpoint()
 
     def status(self) -> StoreStatus:
-        """Figures for `status`."""
-        raise NotImplementedError
+        """Figures for `status`; no row is counted one by one."""
+        pending, head = self.pending(), self._head
+        return StoreStatus(
+            str(head.stream),
+            head.last_id - head.rows_gone,
+            pending.rows_unbatched,
+            pending.rows_unresolved,
+            pending.batches_unreceipted,
+            pending.oldest_ms,
+            head.last_row,
+            head.last_batch,
+            head.confirmed,
+            self._space.used_bytes(),
+            self._max_bytes,
+            self._space.has_ballast,
+        )
+
+    # Room
+
+    def _make_room(self, rows: int) -> None:
+        """Let confirmed rows go until the cap has room for that many more. Raises StoreFull."""
+        while not self._space.take(rows):
+            if self._write(lambda: self._space.free(self._head)) == 0:
+                raise StoreFull(
+                    f"{self._max_bytes} bytes are full of readings that the cloud has not confirmed"
+                )
+
+    def _change(self, change: Callable[[], Result]) -> Result:
+        """Run `change` in a transaction; see `_write`."""
+
+        def within() -> Result:
+            with self._database.transaction():
+                return change()
+
+        return self._write(within)
+
+    def _write(self, transaction: Callable[[], Result]) -> Result:
+        """Run a transaction; when there is no room, let ballast and confirmed rows go, and try again."""
+        try:
+            return transaction()
+        except NoRoom:
+            log.warning("no room to write %s: making some", self._database.path)
+        self._space.give_up_ballast()
+        gone = 0
+        while True:
+            try:
+                gone = self._space.free(self._head)
+                self._space.checkpoint(now=True)
+                return transaction()
+            except NoRoom:
+                if gone == 0:
+                    raise StoreFull(f"no room on the disk for {self._database.path}") from None
+
+
+def _date(uplink: Admitted, clock: ClockReading | None) -> tuple[int, TimeQuality] | None:
+    """UTC in ms at the end of reception: by the concentrator's GPS, else by a clock that is in step."""
+    frame = uplink.frame
+    if frame.gps_ms is not None:
+        return clamped_ms(frame.gps_ms), TimeQuality.GPS
+    if clock is None:
+        return None
+    anchor = Anchor(clock.monotonic_ns, clock.utc_ms, clock.quality)
+    return clamped_ms(anchor.utc_ms_at(frame.monotonic_ns)), clock.quality
+
+
+def _open(path: Path, key: StoreKey, gateway: GatewayId) -> Database:
+    """The store at `path`: made if there is none, salvaged if it is damaged."""
+    marker = damage_marker(path)
+    try:
+        if not path.exists() or path.stat().st_size == 0:
+            _make(path, key, gateway)
+        if marker.exists():
+            salvage_locked(path, key)
+        return _connect(path, key, marker)
+    except StoreDamaged:
+        salvage_locked(path, key)
+        return _connect(path, key, marker)
+    except NoRoom:
+        raise StoreFull(f"no room to make {path}") from None
+
+
+def _connect(path: Path, key: StoreKey, marker: Path) -> Database:
+    database = connect(path, key, write=True, damage_marker=marker)
+    try:
+        migrations.migrate(database, migrations.released())
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _make(path: Path, key: StoreKey, gateway: GatewayId) -> None:
+    for suffix in LOG_SUFFIXES:  # a log without its file must not be replayed into another
+        if beside(path, suffix).exists():
+            beside(path, suffix).replace(free_name(path, f"stray{suffix}"))
+    with new_file(path, key) as database, database.transaction():
+        begin_life(database, gateway)

@@ -1,0 +1,229 @@
+"""The door to SQLCipher: the only file that knows the driver.
+
+Two traps are closed here. A build without SQLCipher ignores the key without a word, so the store refuses to
+open unless `cipher_version` answers and the file is no plain SQLite. And a page that fails its authentication
+leaves the connection unusable, so `StoreDamaged` is final: close, and open anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from sqlcipher3 import dbapi2
+
+from edge_agent.errors import AgentBug, AgentError, ConfigurationError, ServiceUnavailable
+from edge_agent.store.errors import StoreDamaged
+from edge_agent.store.key_provider import StoreKey
+
+PAGE_BYTES: Final = 4096
+SALT_BYTES: Final = 16
+_PLAIN_HEADER: Final = b"SQLite format 3\x00"
+
+# Primary result codes, https://sqlite.org/rescode.html
+_CORRUPT, _FULL, _CANTOPEN, _NOTADB = 11, 13, 14, 26
+
+_SHARED: Final = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -2048", "PRAGMA busy_timeout = 10000")
+_WRITER: Final = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA trusted_schema = OFF",
+    f"PRAGMA journal_size_limit = {256 * PAGE_BYTES}",
+)
+
+Row = tuple[Any, ...]
+
+
+class NoRoom(Exception):
+    """Neither the disk nor the cap has room for what was to be written. Nothing of it is."""
+
+
+class Database:
+    """One connection. Raises AgentError kinds and NoRoom, never the driver's errors."""
+
+    def __init__(self, connection: Any, path: Path, damage_marker: Path | None) -> None:
+        self.path = path
+        self._connection = connection
+        self._damage_marker = damage_marker
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Run one statement; returns how many rows it changed."""
+        try:
+            return int(self._connection.execute(sql, values).rowcount)
+        except dbapi2.Error as error:
+            self._raise(error)
+
+    def execute_many(self, sql: str, values: Sequence[Sequence[object]]) -> int:
+        """Run one statement for each of `values`; returns how many rows that changed."""
+        try:
+            return int(self._connection.executemany(sql, values).rowcount)
+        except dbapi2.Error as error:
+            self._raise(error)
+
+    def all(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query: for those that are known to be few."""
+        try:
+            rows: list[Row] = self._connection.execute(sql, values).fetchall()
+        except dbapi2.Error as error:
+            self._raise(error)
+        return rows
+
+    def one(self, sql: str, values: Sequence[object] = ()) -> Row | None:
+        """The first row of a query."""
+        try:
+            cursor = self._connection.execute(sql, values)
+            row: Row | None = cursor.fetchone()
+            cursor.close()
+        except dbapi2.Error as error:
+            self._raise(error)
+        return row
+
+    def value(self, sql: str, values: Sequence[object] = ()) -> Any:
+        """The first value of a query that always has a row."""
+        row = self.one(sql, values)
+        assert row is not None
+        return row[0]
+
+    def each(self, sql: str, values: Sequence[object] = ()) -> Generator[Row, None, None]:
+        """The rows of a query, one at a time. Reads from one snapshot until it ends or is closed."""
+        cursor = self._connection.cursor()
+        try:
+            try:
+                cursor.execute(sql, values)
+                yield from cursor
+            except dbapi2.Error as error:
+                self._raise(error)
+        finally:
+            cursor.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; on disk when it is left."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                with contextlib.suppress(dbapi2.Error):
+                    self._connection.execute("ROLLBACK")
+            raise
+
+    def copy_to(self, target: Database) -> None:
+        """Copy the whole database, from one snapshot."""
+        try:
+            self._connection.backup(target._connection)
+        except dbapi2.Error as error:
+            self._raise(error)
+
+    def close(self) -> None:
+        """Close; the last connection writes the log back."""
+        with contextlib.suppress(dbapi2.Error):
+            self._connection.close()
+
+    def _raise(self, error: dbapi2.Error) -> NoReturn:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == _FULL:
+            raise NoRoom from None
+        if code in (_CORRUPT, _NOTADB) and self._damage_marker is not None:
+            with contextlib.suppress(OSError):
+                self._damage_marker.touch()
+        raise _translated(code, str(error), self.path) from None
+
+
+def _translated(code: int, text: str, path: Path) -> AgentError:
+    match code:
+        case 11 | 26:
+            return StoreDamaged(f"{path} is damaged")
+        case 8:
+            return ServiceUnavailable(
+                f"{path} cannot be written: {text}",
+                hint="Is the disk mounted read-only? A dying card does that: dmesg | tail",
+            )
+        case 10:
+            return ServiceUnavailable(
+                f"the disk fails under {path}: {text}", hint="Look at the kernel's messages: dmesg | tail"
+            )
+        case 14:
+            return ConfigurationError(
+                f"cannot open {path}", hint="Does the folder exist, and may this user write in it?"
+            )
+        case 5:
+            return ServiceUnavailable(f"{path} is busy", hint="Try again")
+        case _:
+            return AgentBug(f"the store refused a statement: {text}")
+
+
+def connect(path: Path, key: StoreKey, *, write: bool = False, damage_marker: Path | None = None) -> Database:
+    """Open an existing file, or with `write` make it.
+
+    Raises ConfigurationError (none there, plain SQLite, another key) and StoreDamaged.
+    """
+    header = _header(path)
+    if header is None and not write:
+        raise ConfigurationError(f"there is no store at {path}", hint="The agent makes it at its first start")
+    if header == _PLAIN_HEADER:
+        raise ConfigurationError(
+            f"{path} is a plain SQLite file, not an encrypted store",
+            hint="Move it away, or correct store.path; the agent makes a new store",
+        )
+    try:
+        mode = "rwc" if write else "ro"
+        connection = dbapi2.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+    except dbapi2.Error as error:
+        raise _translated(_CANTOPEN, str(error), path) from None
+    database = Database(connection, path, damage_marker)
+    try:
+        _unlock(database, key, header)
+        for pragma in _SHARED + (_WRITER if write else ("PRAGMA query_only = ON",)):
+            database.execute(pragma)
+        if write and database.value("PRAGMA journal_mode = WAL") != "wal":
+            raise ServiceUnavailable(f"{path} lies on a file system that SQLite's log cannot use")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _header(path: Path) -> bytes | None:
+    """The first bytes; None where there is no file, or an empty one."""
+    try:
+        with path.open("rb") as file:
+            return file.read(SALT_BYTES) or None
+    except FileNotFoundError:
+        return None
+    except (PermissionError, IsADirectoryError):
+        raise ConfigurationError(
+            f"cannot read {path}", hint="Run as root, or as the user edge-agent; store.path names a file"
+        ) from None
+
+
+def _unlock(database: Database, key: StoreKey, header: bytes | None) -> None:
+    """Give the key, and prove that it is this file's."""
+    connection = database._connection  # noqa: SLF001 - same file, before anybody else has it
+    connection.execute("PRAGMA cipher_log = off")  # it would write to standard error
+    connection.set_key(f"x'{key.hex()}{key.salt.hex()}'")
+    if not connection.execute("PRAGMA cipher_version").fetchone():
+        raise AgentBug("this Python has no SQLCipher: readings would be kept in clear")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except dbapi2.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == _NOTADB and header != key.salt and not _any_page_is_ours(connection, database.path):
+            raise ConfigurationError(
+                f"{database.path} was made with another store key",
+                hint="Put the key back that this store was made with; without it nobody can read the store",
+            ) from None
+        raise _translated(code, str(error), database.path) from None
+
+
+def _any_page_is_ours(connection: Any, path: Path) -> bool:
+    pages = -(-path.stat().st_size // PAGE_BYTES)
+    faults = connection.execute("PRAGMA cipher_integrity_check").fetchall()
+    return len(faults) < pages
+
+
+__all__ = ["PAGE_BYTES", "Database", "NoRoom", "Row", "connect"]

@@ -1,0 +1,44 @@
+"""One writer: a lock on a file beside the store, let go by the kernel however the process ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edge_agent.errors import ConfigurationError
+from edge_agent.store.errors import StoreLocked
+
+
+class WriterLock:
+    """Held from the start of `take` until `release`."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(
+                path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write in {path.parent}: {error.strerror}",
+                hint="Does the folder exist, and may this user write in it? edge-agent init makes it",
+            ) from None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise StoreLocked(f"another process writes {path}") from None
+
+    def release(self) -> None:
+        """Let another process write."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -1,0 +1,169 @@
+"""Room: a cap on the file, a ballast for the full disk, and what may go.
+
+On a full disk SQLite's log cannot grow, so not even a DELETE works. Two things keep us out of that corner:
+the file is capped, with a reserve in it that only batches may use, so that a full store can still drain; and
+a ballast file lies beside it, which goes when the disk fills up all the same and comes back when it can.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edge_agent.store.connection import PAGE_BYTES, Database
+from edge_agent.store.head import Head
+from edge_agent.store.row_ranges import from_text
+from edge_codecs.manifest import RowRange
+
+_ROWS_A_TURN: Final = 5_000
+"""Rows deleted in one transaction: some milliseconds."""
+_DAY_MS: Final = 86_400_000
+
+
+def _pages(share: int, least: int, most: int) -> int:
+    return min(max(share, least), most)
+
+
+class Space:
+    """The room in and around one store file."""
+
+    def __init__(self, database: Database, max_bytes: int) -> None:
+        self._database = database
+        total = max_bytes // PAGE_BYTES
+        self._ballast = Ballast(
+            database.path.with_name(database.path.name + ".ballast"),
+            _pages(total // 32, 16, 256) * PAGE_BYTES,
+        )
+        self._log_pages = _pages(total // 8, 16, 512)
+        self._most_pages = total - self._log_pages - self._ballast.size_bytes // PAGE_BYTES
+        self._reserve_pages = _pages(self._most_pages // 8, 24, 512)
+        self._room_pages = 0
+        database.execute(f"PRAGMA max_page_count = {self._most_pages}")
+        database.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages // 2}")
+        self._ballast.restore()
+
+    @property
+    def has_ballast(self) -> bool:
+        """Whether the reserve on the disk is there."""
+        return self._ballast.exists()
+
+    def used_bytes(self) -> int:
+        """Bytes in the file that hold something."""
+        return self._used_pages() * PAGE_BYTES
+
+    def _used_pages(self) -> int:
+        return int(self._database.value("PRAGMA page_count") - self._database.value("PRAGMA freelist_count"))
+
+    def take(self, rows: int) -> bool:
+        """Whether that many more rows may come in; asked before each transaction, so mostly a subtraction."""
+        worst = rows // 8 + 16
+        if self._room_pages < worst:
+            self._room_pages = self._most_pages - self._reserve_pages - self._used_pages()
+            if self._room_pages < worst:
+                return False
+        self._room_pages -= worst
+        return True
+
+    def give_up_ballast(self) -> bool:
+        """The disk is full: let the ballast go. False if it has gone before."""
+        return self._ballast.drop()
+
+    def checkpoint(self, *, now: bool = False) -> None:
+        """Write the log back once it has grown, or `now`; and see to the ballast."""
+        log = self._database.path.with_name(self._database.path.name + "-wal")
+        if now or (log.exists() and log.stat().st_size > self._log_pages * PAGE_BYTES // 4):
+            self._database.all("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._ballast.restore()
+
+    def expire(self, head: Head, now_ms: int, retention_days: int) -> int:
+        """Let confirmed rows go that are older than the retention period; returns how many went."""
+        return self._let_go(head, now_ms - retention_days * _DAY_MS)
+
+    def free(self, head: Head) -> int:
+        """Let the oldest confirmed rows go, whatever their age; returns how many went."""
+        return self._let_go(head, None)
+
+    def _let_go(self, head: Head, before_ms: int | None) -> int:
+        """One turn: rows of former streams first, then by batches in their order."""
+        with self._database.transaction():
+            gone = self._former_rows(head, before_ms)
+            if gone == 0:
+                gone = self._confirmed_batches(head, before_ms)
+            if gone:
+                self._database.execute(
+                    "UPDATE life SET highest_id = ?, rows_gone = rows_gone + ?", (head.last_id, gone)
+                )
+        head.rows_gone += gone
+        return gone
+
+    def _former_rows(self, head: Head, before_ms: int | None) -> int:
+        if head.base == 0:
+            return 0
+        rows = self._database.all(
+            "SELECT u.id FROM uplinks u LEFT JOIN spans s ON s.number = u.span WHERE u.id <= ? AND "
+            "(?2 IS NULL OR coalesce(u.received_ms, s.after_ms) < ?2) ORDER BY u.id LIMIT ?",
+            (head.base, before_ms, _ROWS_A_TURN),
+        )
+        if not rows:
+            return 0
+        return self._database.execute_many("DELETE FROM uplinks WHERE id = ?", rows)
+
+    def _confirmed_batches(self, head: Head, before_ms: int | None) -> int:
+        gone = 0
+        batches = self._database.all(
+            "SELECT number, newest_ms, ranges FROM batches WHERE number <= ? AND number < ? "
+            "ORDER BY number LIMIT 200",
+            (head.confirmed, head.last_batch),
+        )
+        for number, newest_ms, ranges in batches:
+            if gone >= _ROWS_A_TURN or (before_ms is not None and newest_ms >= before_ms):
+                break
+            gone += self._delete(head, from_text(ranges))
+            self._database.execute("DELETE FROM batches WHERE number = ?", (number,))
+        return gone
+
+    def _delete(self, head: Head, ranges: Sequence[RowRange]) -> int:
+        return sum(
+            self._database.execute(
+                "DELETE FROM uplinks WHERE id BETWEEN ? AND ?",
+                (head.base + rows.first, head.base + rows.last),
+            )
+            for rows in ranges
+        )
+
+
+class Ballast:
+    """A file that holds disk space for the day when there is none."""
+
+    def __init__(self, path: Path, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self._path = path
+
+    def exists(self) -> bool:
+        """Whether it holds its space."""
+        return self._path.exists()
+
+    def drop(self) -> bool:
+        """Let the space go; False if there was none."""
+        try:
+            self._path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def restore(self) -> None:
+        """Take the space, if there is plenty."""
+        if self.exists():
+            return
+        disk = os.statvfs(self._path.parent)
+        if disk.f_bavail * disk.f_frsize < 4 * self.size_bytes:
+            return
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, self.size_bytes)
+        except OSError:  # somebody was faster: the next housekeeping tries again
+            self.drop()
+        finally:
+            os.close(descriptor)
