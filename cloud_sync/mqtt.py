@@ -28,8 +28,11 @@ from cloud_sync.broker_fault import BrokerFault
 from cloud_sync.errors import ConfigurationError, ServiceUnavailable
 
 RECEIVE_MAXIMUM = 256  # messages that the broker gives us before we have acknowledged the first
+RECEIPTS_IN_FLIGHT = 20  # no broker takes less; the others wait in the client, and only in this connection
 MAX_PACKET_BYTES = 512 * 1024
-SESSION_EXPIRY_S = 3_600  # our share waits so long for us; gateways send again what is lost with it
+SESSION_EXPIRY_S = 120
+"""Our share waits so long for us: longer than a restart takes, and not much longer. Until then the broker
+goes on giving a dead receiver its share; afterwards gateways send to the others what was lost with it."""
 CONNECT_TIMEOUT_S = 10.0
 TAKEN_OVER = 142
 _PROBE_S = 2.0
@@ -215,6 +218,7 @@ class Subscriber:
         )
         client.tls_set_context(context)
         client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(RECEIPTS_IN_FLIGHT)
         client.on_socket_open = lambda _c, _u, channel: _tune(channel)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -228,12 +232,11 @@ class Subscriber:
         _userdata: Any,
         _flags: Any,
         code: ReasonCode,
-        properties: Properties | None,
+        _properties: Any,
     ) -> None:
         if code.value >= 128:
             self._fault = broker_fault.of_connack(code.value, str(code))
             return
-        client.max_inflight_messages_set(max(1, getattr(properties, "ReceiveMaximum", 65_535)))
         client.subscribe(self._filter, qos=1)
 
     def _on_subscribe(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn, Protocol
 
-from edge_agent.errors import AgentError, ConfigurationError
+from edge_agent.errors import AgentError, ConfigurationError, ServiceUnavailable
 from edge_agent.sync.backoff import CONNECT_FIRST_S, CONNECT_MAX_S, full_jitter_s
 from edge_agent.sync.identity import SyncIdentity
 from edge_agent.sync.link import (
@@ -42,6 +42,7 @@ LINGER_S = 0.5  # what arrives within it shares a batch
 LIVE_ROOM = 4  # places in the window that the backlog leaves to live batches
 RECHECK_S = 60.0  # rows that waited for the clock become ready without a wake-up
 SETTLED_S = 60.0  # a connection that lasted so long was a good one
+FORGETFUL_MS = 60_000  # a receipt that knows less than one so much older is not just late
 UNSETTLED = 3  # so many short ones in a row are no accident
 
 
@@ -114,6 +115,7 @@ class Uploader:
         self._backlog = True  # there may be rows to catch up
         self._recheck_at = 0.0
         self._tries = 0
+        self._progress_ms = 0  # receiver's time of the receipt that came furthest
         self._unsettled = 0  # connections in a row that did not last
         self._state = SyncState()
 
@@ -127,6 +129,8 @@ class Uploader:
         now = self._monotonic()
         for batch in await self._store.unreceipted(0, SIZE):
             self._add(batch, now)
+        if self._batches:
+            self._state = replace(self._state, confirmed_up_to=min(self._batches) - 1)
         while True:
             try:
                 connection = await self._link.connect()
@@ -304,9 +308,11 @@ class Uploader:
 
     async def _receive(self, data: bytes, now: float) -> None:
         receipt = self._checked(data)
-        late = receipt is not None and receipt.up_to < self._state.confirmed_up_to
-        if receipt is None or (late and receipt.verdict is not Verdict.REFUSED):
+        behind = receipt is not None and receipt.up_to < self._state.confirmed_up_to
+        if receipt is None or (behind and receipt.verdict is not Verdict.REFUSED):
             self._state = replace(self._state, receipts_ignored=self._state.receipts_ignored + 1)
+            if receipt is not None and receipt.receiver_time_ms > self._progress_ms + FORGETFUL_MS:
+                self._stop(_forgotten(receipt, self._state.confirmed_up_to))
             return
         wall_ms = self._clock.wall_ms()
         self._state = replace(
@@ -336,9 +342,12 @@ class Uploader:
     async def _free(self, receipt: Receipt, now: float) -> bool:
         try:
             rows = await self._store.receipt(receipt.up_to, receipt.batch_hash, receipt.receiver_time_ms)
-        except AgentError as error:
+        except ServiceUnavailable:
+            raise
+        except AgentError as error:  # another history than ours; nothing goes, and readings still come in
             self._stop(LinkFault(str(error), error.hint))
             return False
+        self._progress_ms = receipt.receiver_time_ms
         for landed in self._window.receipted(receipt.up_to, now):
             del self._batches[landed.number]
             if landed.lane is Lane.BACKLOG:
@@ -359,6 +368,14 @@ class Uploader:
 
     def _note(self, fault: LinkFault) -> None:
         self._state = replace(self._state, last_error=fault.message, hint=fault.hint or None)
+
+
+def _forgotten(receipt: Receipt, confirmed: int) -> LinkFault:
+    return LinkFault(
+        f"the receiver has forgotten batches {receipt.up_to + 1} to {confirmed}, which it had confirmed",
+        "Were its records restored from a backup? Readings stay here for [store] retention_days: "
+        "see docs/sync.md",
+    )
 
 
 def _refusal(receipt: Receipt) -> LinkFault:

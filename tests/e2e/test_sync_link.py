@@ -16,12 +16,18 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from cloud_sync.pki.authority import Authority, Issued, install
 from edge_agent.sync.identity import Broker as BrokerAddress
 from edge_agent.sync.identity import SyncIdentity
 from edge_agent.sync.link import LinkDown, NotTaken, ReceiptCame, Taken
-from edge_agent.sync.mqtt import MqttLink
+from edge_agent.sync.mqtt import MAX_WINDOW, UNACKNOWLEDGED_MS, MqttLink
 from edge_codecs.batch import SealingPrivateKey, SigningKey
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.topics import receipt_topic, state_topic
@@ -251,6 +257,25 @@ def test_a_name_that_does_not_resolve(broker, pki):
     assert "does not resolve" in fault_of(who).message
 
 
+def test_certificates_of_the_development_authority_are_good_here(tmp_path):
+    authority = Authority.create(tmp_path / "ca")
+    install(authority.issue_server(), tmp_path / "broker.crt", tmp_path / "broker.key")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(GATEWAY))])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    certificate = authority.issue_gateway(request.public_bytes(Encoding.PEM), GATEWAY)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    client = Pair(tmp_path / "gateway.crt", tmp_path / "gateway.key")
+    install(Issued(certificate, pem), client.certificate, client.key)
+    ca = tmp_path / "ca" / "ca.crt"
+
+    async def connects(broker: Broker) -> None:
+        await (await MqttLink(identity(broker, ca, client)).connect()).close()
+
+    with Broker(tmp_path / "data", ca, tmp_path / "broker.crt", tmp_path / "broker.key") as broker:
+        asyncio.run(connects(broker))
+
+
 # What the broker allows
 
 
@@ -315,7 +340,13 @@ def test_the_state_is_retained_online_stopped_and_lost(broker, pki):
 
 def test_batches_arrive_and_are_acknowledged(broker, pki):
     async def story() -> list[object]:
-        connection = await MqttLink(identity(broker, pki.ca, pki.client(str(GATEWAY)))).connect()
+        ours = identity(broker, pki.ca, pki.client(str(GATEWAY)), keepalive_s=301)
+        connection = await MqttLink(ours).connect()
+        assert f"as {GATEWAY} (p5, c0, k301, u'{GATEWAY}')" in broker.log
+        channel = connection._client.socket()
+        assert channel.version() == "TLSv1.3"
+        assert channel.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNACKNOWLEDGED_MS
+        assert connection.window == MAX_WINDOW
         for number in range(1, 21):
             connection.publish(number, b"x" * 60_000)
         events = [await asyncio.wait_for(connection.next_event(), 10) for _ in range(20)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import ConfigurationError
+from edge_agent.errors import ConfigurationError, ServiceUnavailable
 from edge_agent.sync.identity import Broker, SyncIdentity
 from edge_agent.sync.link import LinkFault, NotTaken, ReceiptCame, Taken
 from edge_agent.sync.uploader import LINGER_S, LIVE_ROOM, MAX_ROWS, Uploader
@@ -502,3 +502,42 @@ def test_connections_that_never_last_raise_a_suspicion():
         assert hints == [None, None, suspicion, None, None]
 
     bench(story)
+
+
+def test_a_receiver_that_has_forgotten_what_it_confirmed_is_shown():
+    """Its records were restored from a backup: it asks for batches that are long gone."""
+
+    async def story(b: Bench) -> None:
+        connection = b.link.up()
+        async with answering(b, connection):
+            for n in range(3):
+                b.store.keep([uplink(n)])
+                await b.until(lambda: b.store.receipted == n + 1)  # noqa: B023
+        b.receiver.up_to, b.receiver.up_to_hash = 1, b.store.batches[0].hash
+        late = b.receiver.say(GATEWAY, b.store.stream_id, Verdict.RESEND, Detail.GAP, 3)
+        connection.say(ReceiptCame(late))
+        await b.until(lambda: b.uploader.state().receipts_ignored == 1)
+        assert b.uploader.state().last_error is None  # it could just be late
+        b.receiver.now_ms += 3_600_000
+        connection.say(ReceiptCame(b.receiver.say(GATEWAY, b.store.stream_id, Verdict.RESEND, Detail.GAP, 4)))
+        await b.until(lambda: b.uploader.state().last_error)
+        assert "forgotten batches 2 to 3" in b.uploader.state().last_error
+        assert "backup" in b.uploader.state().hint
+
+    bench(story)
+
+
+def test_a_full_store_ends_the_uploader():
+    class Full(FakeStore):
+        async def receipt(self, up_to, batch_hash, receiver_time_ms):
+            raise ServiceUnavailable("the store is full")
+
+    async def main() -> None:
+        b = Bench(store=Full(GATEWAY, StreamId(b"stream 1")))
+        task = asyncio.create_task(b.uploader.run())
+        b.store.keep([uplink(1)])
+        async with answering(b, b.link.up()):
+            with pytest.raises(ServiceUnavailable):
+                await task
+
+    run(main)
