@@ -23,7 +23,9 @@ SALT_BYTES: Final = 16
 _PLAIN_HEADER: Final = b"SQLite format 3\x00"
 
 # Primary result codes, https://sqlite.org/rescode.html
-_CORRUPT, _FULL, _CANTOPEN, _NOTADB = 11, 13, 14, 26
+_BUSY, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 8, 10, 11, 13, 14, 26
+_UNREADABLE: Final = (_CORRUPT, _NOTADB, _IOERR | 1 << 8, _IOERR | 2 << 8)
+"""What is there is not what was written, or the card cannot read it any more (IOERR_READ, …_SHORT_READ)."""
 
 _SHARED: Final = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -2048", "PRAGMA busy_timeout = 10000")
 _WRITER: Final = (
@@ -112,6 +114,16 @@ class Database:
                     self._connection.execute("ROLLBACK")
             raise
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several queries that see the same state."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(dbapi2.Error):
+                self._connection.execute("ROLLBACK")
+
     def copy_to(self, target: Database) -> None:
         """Copy the whole database, from one snapshot."""
         try:
@@ -125,36 +137,40 @@ class Database:
             self._connection.close()
 
     def _raise(self, error: dbapi2.Error) -> NoReturn:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == _FULL:
+        code = _code(error)
+        if code & 0xFF == _FULL:
             raise NoRoom from None
-        if code in (_CORRUPT, _NOTADB) and self._damage_marker is not None:
+        if code in _UNREADABLE and self._damage_marker is not None:
             with contextlib.suppress(OSError):
                 self._damage_marker.touch()
         raise _translated(code, str(error), self.path) from None
 
 
+def _code(error: dbapi2.Error) -> int:
+    """The extended result code."""
+    return int(getattr(error, "sqlite_errorcode", 0))
+
+
 def _translated(code: int, text: str, path: Path) -> AgentError:
-    match code:
-        case 11 | 26:
-            return StoreDamaged(f"{path} is damaged")
-        case 8:
-            return ServiceUnavailable(
-                f"{path} cannot be written: {text}",
-                hint="Is the disk mounted read-only? A dying card does that: dmesg | tail",
-            )
-        case 10:
-            return ServiceUnavailable(
-                f"the disk fails under {path}: {text}", hint="Look at the kernel's messages: dmesg | tail"
-            )
-        case 14:
-            return ConfigurationError(
-                f"cannot open {path}", hint="Does the folder exist, and may this user write in it?"
-            )
-        case 5:
-            return ServiceUnavailable(f"{path} is busy", hint="Try again")
-        case _:
-            return AgentBug(f"the store refused a statement: {text}")
+    if code in _UNREADABLE:
+        return StoreDamaged(f"{path} is damaged")
+    kind = code & 0xFF
+    if kind == _READONLY:
+        return ServiceUnavailable(
+            f"{path} cannot be written: {text}",
+            hint="Is the disk mounted read-only? A dying card does that: dmesg | tail",
+        )
+    if kind == _IOERR:
+        return ServiceUnavailable(
+            f"the disk fails under {path}: {text}", hint="Look at the kernel's messages: dmesg | tail"
+        )
+    if kind == _CANTOPEN:
+        return ConfigurationError(
+            f"cannot open {path}", hint="Does the folder exist, and may this user write in it?"
+        )
+    if kind == _BUSY:
+        return ServiceUnavailable(f"{path} is busy", hint="Try again")
+    return AgentBug(f"the store refused a statement: {text}")
 
 
 def connect(path: Path, key: StoreKey, *, write: bool = False, damage_marker: Path | None = None) -> Database:
@@ -205,13 +221,13 @@ def _unlock(database: Database, key: StoreKey, header: bytes | None) -> None:
     """Give the key, and prove that it is this file's."""
     connection = database._connection  # noqa: SLF001 - same file, before anybody else has it
     connection.execute("PRAGMA cipher_log = off")  # it would write to standard error
-    connection.set_key(f"x'{key.hex()}{key.salt.hex()}'")
+    connection.set_key(_key_text(key))
     if not connection.execute("PRAGMA cipher_version").fetchone():
         raise AgentBug("this Python has no SQLCipher: readings would be kept in clear")
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except dbapi2.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = _code(error)
         if code == _NOTADB and header != key.salt and not _any_page_is_ours(connection, database.path):
             raise ConfigurationError(
                 f"{database.path} was made with another store key",
@@ -220,10 +236,35 @@ def _unlock(database: Database, key: StoreKey, header: bytes | None) -> None:
         raise _translated(code, str(error), database.path) from None
 
 
+def _key_text(key: StoreKey) -> str:
+    """SQLCipher's way to take a raw key and its salt: no passphrase, no derivation."""
+    return f"x'{key.hex()}{key.salt.hex()}'"
+
+
 def _any_page_is_ours(connection: Any, path: Path) -> bool:
     pages = -(-path.stat().st_size // PAGE_BYTES)
     faults = connection.execute("PRAGMA cipher_integrity_check").fetchall()
     return len(faults) < pages
 
 
-__all__ = ["PAGE_BYTES", "Database", "NoRoom", "Row", "connect"]
+def page_faults(path: Path, key: StoreKey) -> list[str]:
+    """Pages of the file that do not authenticate. The log's pages are authenticated when they are read.
+
+    A page may be caught while the agent writes it back, so only what is found twice counts.
+    """
+    faults: set[str] | None = None
+    for _ in range(2):
+        connection = dbapi2.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            connection.execute("PRAGMA cipher_log = off")
+            connection.set_key(_key_text(key))
+            found = {text for (text,) in connection.execute("PRAGMA cipher_integrity_check")}
+        finally:
+            connection.close()
+        faults = found if faults is None else faults & found
+        if not faults:
+            break
+    return sorted(faults or ())
+
+
+__all__ = ["PAGE_BYTES", "SALT_BYTES", "Database", "NoRoom", "Row", "connect", "page_faults"]

@@ -1,7 +1,8 @@
 """A damaged store: set it aside, never delete it; read what can be read, row by row, into a new one.
 
 A page that fails its authentication takes the rows on it along, and leaves the connection unusable. So
-reading goes on behind the damage with a new connection, in steps shorter than a page holds rows.
+reading goes on behind the damage with a new connection, in steps shorter than a page holds rows. The first
+page, which says where the tables begin, can be made anew (`first_page`).
 
 Every step can be repeated: the marker file names where the damaged store is set aside, first as a second name
 of the same file, so that there is a store at `path` at every moment.
@@ -18,7 +19,8 @@ from typing import Final
 
 from edge_agent.store.connection import PAGE_BYTES, Database, NoRoom, Row, connect
 from edge_agent.store.errors import StoreDamaged, StoreFull
-from edge_agent.store.files import beside, damage_marker, free_name, new_file, sync_folder
+from edge_agent.store.files import LOG_SUFFIXES, beside, damage_marker, free_name, new_file, sync_folder
+from edge_agent.store.first_page import copy_with_new_first_page
 from edge_agent.store.head import Head, begin_life, begin_stream
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.lock import WriterLock
@@ -81,7 +83,7 @@ def salvage_locked(path: Path, key: StoreKey) -> Salvaged | None:
     except NoRoom:
         raise StoreFull(f"no room for a copy of the damaged store {aside}") from None
     finally:
-        source.close()
+        source.remove()
     damage_marker(path).unlink()
     log.error(
         "the store was damaged: %d rows and %d devices are saved, %s rows lost; not readable in full: %s; "
@@ -124,7 +126,12 @@ class _Source:
         self._path = path
         self._key = key
         self._database: Database | None = None
+        self._repaired: Path | None = None
         self.most_rows = path.stat().st_size // PAGE_BYTES * _MOST_ROWS_A_PAGE
+        try:
+            self._database = connect(path, key)
+        except StoreDamaged:
+            self._repaired = self._path = copy_with_new_first_page(path, key)
 
     def all(self, sql: str, values: tuple[object, ...] = ()) -> list[Row]:
         """Raises StoreDamaged; then the next call begins anew."""
@@ -140,6 +147,13 @@ class _Source:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+    def remove(self) -> None:
+        """Close it for good."""
+        self.close()
+        if self._repaired is not None:
+            for suffix in ("", *LOG_SUFFIXES):
+                beside(self._repaired, suffix).unlink(missing_ok=True)
 
 
 def _copy(source: _Source, target: Database, aside: Path) -> Salvaged:
@@ -162,6 +176,7 @@ def _copy(source: _Source, target: Database, aside: Path) -> Salvaged:
     count = target.value("SELECT count(*) FROM uplinks")
     if life is not None:
         lost_rows = max(head.last_id - head.rows_gone - count, 0)
+    target.execute("UPDATE life SET rows_gone = ?", (head.last_id - count,))
     begin_stream(target, head.gateway, _loose(target, head))
     return Salvaged(aside, count, lost_rows, target.value("SELECT count(*) FROM devices"), tuple(damaged))
 

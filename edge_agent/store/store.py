@@ -133,24 +133,41 @@ class Store:
         Raises ConfigurationError (no key that fits, plain SQLite, newer schema), StoreLocked, StoreFull.
         """
         lock = WriterLock(path)
+        limits = (max_bytes, retention_days)
         try:
-            database = _open(path, key, gateway)
             try:
-                reason = "it was asked for" if new_stream else why_new_stream(database, gateway)
-                if reason is not None:
-                    with database.transaction():
-                        stream = begin_stream(database, gateway)
-                    log.warning("%s begins a new stream %s: %s", path, stream, reason)
-                space = Space(database, max_bytes)
-                return cls(lock, database, space, retention_days, max_bytes, boot, now_ns)
-            except NoRoom:
-                database.close()
-                raise StoreFull(f"no room to open {path}") from None
-            except BaseException:
-                database.close()
-                raise
+                return cls._locked(lock, path, key, gateway, limits, boot, now_ns, new_stream=new_stream)
+            except StoreDamaged:
+                salvage_locked(path, key)
+                return cls._locked(lock, path, key, gateway, limits, boot, now_ns, new_stream=False)
+        except NoRoom:
+            lock.release()
+            raise StoreFull(f"no room to open {path}") from None
         except BaseException:
             lock.release()
+            raise
+
+    @classmethod
+    def _locked(
+        cls,
+        lock: WriterLock,
+        path: Path,
+        key: StoreKey,
+        gateway: GatewayId,
+        limits: tuple[int, int],
+        boot: str,
+        now_ns: Callable[[], int],
+        *,
+        new_stream: bool,
+    ) -> Self:
+        max_bytes, retention_days = limits
+        database = _open(path, key, gateway)
+        try:
+            _settle_stream(database, gateway, asked_for=new_stream)
+            space = Space(database, max_bytes)
+            return cls(lock, database, space, retention_days, max_bytes, boot, now_ns)
+        except BaseException:
+            database.close()
             raise
 
     def close(self) -> None:
@@ -413,22 +430,12 @@ def _date(uplink: Admitted, clock: ClockReading | None) -> tuple[int, TimeQualit
 
 
 def _open(path: Path, key: StoreKey, gateway: GatewayId) -> Database:
-    """The store at `path`: made if there is none, salvaged if it is damaged."""
+    """The store at `path`: made if there is none, salvaged if it was found damaged before."""
     marker = damage_marker(path)
-    try:
-        if not path.exists() or path.stat().st_size == 0:
-            _make(path, key, gateway)
-        if marker.exists():
-            salvage_locked(path, key)
-        return _connect(path, key, marker)
-    except StoreDamaged:
+    if not path.exists() or path.stat().st_size == 0:
+        _make(path, key, gateway)
+    if marker.exists():
         salvage_locked(path, key)
-        return _connect(path, key, marker)
-    except NoRoom:
-        raise StoreFull(f"no room to make {path}") from None
-
-
-def _connect(path: Path, key: StoreKey, marker: Path) -> Database:
     database = connect(path, key, write=True, damage_marker=marker)
     try:
         migrations.migrate(database, migrations.released())
@@ -436,6 +443,15 @@ def _connect(path: Path, key: StoreKey, marker: Path) -> Database:
         database.close()
         raise
     return database
+
+
+def _settle_stream(database: Database, gateway: GatewayId, *, asked_for: bool) -> None:
+    """Begin a new stream where somebody else may continue this one."""
+    reason = "it was asked for" if asked_for else why_new_stream(database, gateway)
+    if reason is not None:
+        with database.transaction():
+            stream = begin_stream(database, gateway)
+        log.warning("%s begins a new stream %s: %s", database.path, stream, reason)
 
 
 def _make(path: Path, key: StoreKey, gateway: GatewayId) -> None:
