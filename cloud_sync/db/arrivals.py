@@ -22,26 +22,15 @@ from edge_codecs.clipr import Event, History
 from edge_codecs.columns import RowColumns
 from edge_codecs.identifiers import DevEUI
 
-_ORDINALS = 1 << 30
-
-
-class Numbers:
-    """Numbers for tenants' turns and for rows; one row's is not another's within a transaction."""
+class Turns:
+    """Numbers for tenants: what marks their rows in the incoming tables."""
 
     def __init__(self) -> None:
-        self._turns: dict[str, int] = {}
-        self._next = 0
+        self._numbers: dict[str, int] = {}
 
-    def turn(self, tenant: str) -> int:
+    def number(self, tenant: str) -> int:
         """Always the same for a tenant."""
-        return self._turns.setdefault(tenant, len(self._turns))
-
-    def ordinals(self, count: int) -> range:
-        """`count` fresh ones."""
-        if self._next + count > _ORDINALS:
-            self._next = 0
-        self._next += count
-        return range(self._next - count, self._next)
+        return self._numbers.setdefault(tenant, len(self._numbers))
 
 
 @dataclass(slots=True)
@@ -49,9 +38,8 @@ class Part:
     """One tenant's rows of one batch."""
 
     uplinks: bytes
-    uplink_count: int
-    readings: bytes
     reading_count: int
+    uplink_count: int
     history: list[tuple[int, DevEUI, list[HistoryInterval]]] = field(default_factory=list)
     """(row, device, intervals newest first)."""
     events: list[EventRow] = field(default_factory=list)
@@ -75,7 +63,7 @@ class Prepared:
         return next(iter(self.parts)) if len(self.parts) == 1 and not self.refused else None
 
 
-def prepare(batch: Verified, registry: Registry, numbers: Numbers, now_ms: int) -> Prepared:
+def prepare(batch: Verified, registry: Registry, turns: Turns, now_ms: int) -> Prepared:
     """Place and pack the rows of `batch`."""
     prepared = Prepared(batch, registry.version)
     gateway = registry.gateways.get(batch.manifest.gateway)
@@ -85,7 +73,6 @@ def prepare(batch: Verified, registry: Registry, numbers: Numbers, now_ms: int) 
     rows = BatchRows(
         columns,
         list(chain.from_iterable(range(r.first, r.first + r.count) for r in manifest.ranges)),
-        numbers.ordinals(len(columns)),
         gateway=manifest.gateway,
         stream=manifest.stream,
         number=manifest.number,
@@ -94,7 +81,7 @@ def prepare(batch: Verified, registry: Registry, numbers: Numbers, now_ms: int) 
     placement = place(gateway, registry.devices, columns, now_ms)
     try:
         for tenant, chosen in placement.tenants.items():
-            prepared.parts[tenant] = _part(batch, rows, numbers.turn(tenant), chosen)
+            prepared.parts[tenant] = _part(batch, rows, turns.number(tenant), chosen)
     except Unstorable:
         return Prepared(batch, registry.version)
     prepared.refused = [_refused(batch, rows, row, reason) for row, reason in placement.refused]
@@ -105,7 +92,7 @@ def prepare(batch: Verified, registry: Registry, numbers: Numbers, now_ms: int) 
 def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | None) -> Part:
     columns = batch.columns
     count = len(columns) if chosen is None else len(chosen)
-    part = Part(rows.uplinks(turn, chosen), count, *rows.readings(turn, chosen))
+    part = Part(*rows.uplinks(turn, chosen), count)
     wanted = None if chosen is None else set(chosen)
     for row, message in columns.others:
         if wanted is not None and row not in wanted:
@@ -124,12 +111,11 @@ def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | N
 class Arrivals:
     """The rows of one transaction."""
 
-    def __init__(self, numbers: Numbers) -> None:
-        self._numbers = numbers
+    def __init__(self, turns: Turns) -> None:
+        self._numbers = turns
         self._turns: dict[str, Turn] = {}
         self._history_ends: dict[tuple[str, DevEUI, int], list[int]] = {}
         self.uplinks: list[bytes] = []
-        self.readings: list[bytes] = []
         self.history: list[bytes] = []
         self.refused: list[RefusedRow] = []
         """Rows of nobody."""
@@ -144,10 +130,9 @@ class Arrivals:
     def add(self, prepared: Prepared) -> None:
         """Join what was prepared of one batch."""
         for tenant, part in prepared.parts.items():
-            turn = self._turns.setdefault(tenant, Turn(self._numbers.turn(tenant), tenant))
+            turn = self._turns.setdefault(tenant, Turn(self._numbers.number(tenant), tenant))
             self.uplinks.append(part.uplinks)
             turn.uplinks += part.uplink_count
-            self.readings.append(part.readings)
             turn.readings += part.reading_count
             turn.events += part.events
             turn.refused += part.refused

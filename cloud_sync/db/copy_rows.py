@@ -10,12 +10,15 @@ The columns are those of the temporary tables in tenant_rows.py, in the same ord
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import Final
 
+from edge_codecs.clipr import encode
+from edge_codecs.clipr.uplink import REPORT
 from edge_codecs.columns import Device, RowColumns
 
 HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -24,24 +27,24 @@ TAIL: Final = b"\xff\xff"
 UPLINK_COLUMNS: Final = (
     "turn", "gateway", "stream", "batch", "historical",  # the batch
     "dev_eui", "session", "codec", "codec_version",  # the device
-    "ordinal", "row", "f_cnt", "received_at", "rssi_dbm", "time_quality",  # the row
+    "row", "f_cnt", "received_at", "rssi_dbm", "time_quality",  # the row
     "snr_db", "frequency_hz", "data_rate", "f_port", "payload",
+    "interval_s", "channels",  # of a report; else NULL and 0
+    "minimum_0", "maximum_0", "last_0", "minimum_1", "maximum_1", "last_1", "minimum_2", "maximum_2", "last_2",
 )  # fmt: skip
-READING_COLUMNS: Final = (
-    "turn", "historical",
-    "dev_eui", "session",
-    "ordinal", "f_cnt", "interval_end",
-    "interval_s", "channel", "minimum", "maximum", "last",
+HISTORY_COLUMNS: Final = (
+    "turn", "gateway", "stream", "row", "dev_eui", "session", "f_cnt",
+    "interval_end", "interval_s", "channel", "minimum", "maximum",
 )  # fmt: skip
+CHANNELS: Final = 3
 
 _NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH_2000_MS: Final = 946_684_800_000
 _INT2 = struct.Struct(">ih")
 _INT4 = struct.Struct(">ii")
 _INT8 = struct.Struct(">iq")
-_ROW = struct.Struct(">iiiqiqiqihih")
-_READING = struct.Struct(">iiiqiq")
-_INTERVAL = struct.Struct(">iiih")
+_ROW = struct.Struct(">iqiqiqihih")
+_SHAPE = struct.Struct(">iiih")
 _PAYLOAD = struct.Struct(">ihi")
 
 
@@ -114,20 +117,9 @@ class _Radios(dict[tuple[int, str], bytes]):
         return field
 
 
-class _Intervals(dict[tuple[int, int], bytes]):
-    """Interval length and channel."""
-
-    def __missing__(self, key: tuple[int, int]) -> bytes:
-        field = _INTERVAL.pack(4, key[0], 2, key[1])
-        if len(self) < 10_000:
-            self[key] = field
-        return field
-
-
 _NUMERICS = _Numerics({None: _NULL})
 _SNRS = _Snrs({None: _NULL})
 _RADIOS = _Radios()
-_INTERVALS = _Intervals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,99 +140,133 @@ class BatchRows:
         self,
         columns: RowColumns,
         row_numbers: Sequence[int],
-        ordinals: range,
         *,
         gateway: bytes,
         stream: bytes,
         number: int,
         historical: bool,
     ) -> None:
-        """`row_numbers` are those of the stream; `ordinals` tell the rows of a transaction apart."""
+        """`row_numbers` are those of the stream, one a row."""
         self._columns = columns
-        self.payloads = columns.payloads()
         self.row_numbers = row_numbers
-        self._ordinals = ordinals
-        self._historical = b"\0\0\0\1\1" if historical else b"\0\0\0\1\0"
-        self._batch = _bytes(gateway) + _bytes(stream) + _INT8.pack(8, number) + self._historical
-        self._times = list(map(timestamp, columns.received_ms))
+        self._source = _bytes(gateway) + _bytes(stream)
+        self._batch = self._source + _INT8.pack(8, number) + (b"\0\0\0\1\1" if historical else b"\0\0\0\1\0")
 
-    def uplinks(self, turn: int, rows: Sequence[int] | None = None) -> bytes:
-        """The tuples for `incoming_uplinks` of `rows` (None: all). Raises Unstorable."""
+    def uplinks(self, turn: int, rows: Sequence[int] | None = None) -> tuple[bytes, int]:
+        """The tuples for `incoming_uplinks` of `rows` (None: all), and how many readings are in them.
+
+        Raises Unstorable.
+        """
+        c = self._columns
+        try:
+            parts, readings = [], 0
+            starts = self._starts(turn)
+            for shape, chosen in self._by_shape(None if rows is None else set(rows)).items():
+                if shape:
+                    parts.append(self._reports(starts, shape, chosen))
+                    readings += shape.bit_count() * len(chosen)
+                else:
+                    messages = [(c.others[index][0], encode(c.others[index][1])) for index in chosen]
+                    parts.append(b"".join([starts[row] + _payload(*message) + _NO_REPORT for row, message in messages]))
+            return b"".join(parts), readings
+        except (struct.error, OverflowError) as error:
+            raise Unstorable(f"a value that no column holds: {error}") from None
+
+    def _starts(self, turn: int) -> list[bytes]:
+        """The first columns of each row, up to the data rate."""
         c = self._columns
         head = len(UPLINK_COLUMNS).to_bytes(2, "big") + _INT4.pack(4, turn) + self._batch
-        devices = list(map(_device, c.devices))
-        try:
-            parts: Iterable[tuple[bytes, ...]] = zip(
-                repeat(head),
-                map(devices.__getitem__, c.device),
-                map(
-                    _ROW.pack,
-                    repeat(4), self._ordinals, repeat(8), self.row_numbers, repeat(8), c.f_cnt,
-                    repeat(8), self._times, repeat(2), c.rssi_dbm, repeat(2), c.time_quality,
+        devices = [head + _device(device) for device in c.devices]
+        return list(
+            map(
+                b"".join,
+                zip(
+                    map(devices.__getitem__, c.device),
+                    map(
+                        _ROW.pack,
+                        repeat(8), self.row_numbers, repeat(8), c.f_cnt,
+                        repeat(8), map(timestamp, c.received_ms), repeat(2), c.rssi_dbm, repeat(2), c.time_quality,
+                    ),
+                    map(_SNRS.__getitem__, c.snr_db),
+                    map(_RADIOS.__getitem__, zip(c.frequency_hz, c.data_rate, strict=True)),
                 ),
-                map(_SNRS.__getitem__, c.snr_db),
-                map(_RADIOS.__getitem__, zip(c.frequency_hz, c.data_rate, strict=True)),
-                map(_payload, self.payloads),
-            )  # fmt: skip
-            if rows is not None:
-                everything = list(parts)
-                parts = map(everything.__getitem__, rows)
-            return b"".join(chain.from_iterable(parts))
-        except (struct.error, OverflowError) as error:
-            raise Unstorable(f"a value that no column holds: {error}") from None
-
-    def readings(self, turn: int, rows: Sequence[int] | None = None) -> tuple[bytes, int]:
-        """The tuples for `incoming_readings` out of the reports among `rows`, and how many. Raises Unstorable."""
-        reports = self._columns.reports
-        head = len(READING_COLUMNS).to_bytes(2, "big") + _INT4.pack(4, turn) + self._historical
-        c = self._columns
-        devices = [_bytes(device.dev_eui) + _INT8.pack(8, device.session) for device in c.devices]
-        f_cnt, times, ordinals = c.f_cnt, self._times, self._ordinals
-        try:
-            starts = {
-                row: head
-                + devices[c.device[row]]
-                + _READING.pack(4, ordinals[row], 8, f_cnt[row], 8, times[row])
-                for row in reports.row
-            }
-            interval_of = dict(zip(reports.row, reports.interval_s, strict=True))
-            intervals = map(interval_of.__getitem__, reports.channel_row)
-            parts: Iterable[tuple[bytes, ...]] = zip(
-                map(starts.__getitem__, reports.channel_row),
-                map(_INTERVALS.__getitem__, zip(intervals, reports.channel, strict=True)),
-                map(_NUMERICS.__getitem__, reports.minimum),
-                map(_NUMERICS.__getitem__, reports.maximum),
-                map(_NUMERICS.__getitem__, reports.last),
-                strict=True,
             )
-            count = len(reports.channel_row)
-            if rows is not None:
-                wanted = set(rows)
-                chosen = [part for row, part in zip(reports.channel_row, parts, strict=True) if row in wanted]
-                parts, count = chosen, len(chosen)
-            return b"".join(chain.from_iterable(parts)), count
-        except (struct.error, OverflowError) as error:
-            raise Unstorable(f"a value that no column holds: {error}") from None
+        )  # fmt: skip
+
+    def _by_shape(self, wanted: set[int] | None) -> dict[int, Sequence[int]]:
+        """Indices of the reports by their channels; under 0, indices of the other messages."""
+        reports, others = self._columns.reports, self._columns.others
+        shapes = set(reports.bitmap)
+        if wanted is None and len(shapes) == 1 and not others:
+            return {shapes.pop() & 7: range(len(reports.row))}
+        found: dict[int, list[int]] = {}
+        for index, (row, bitmap) in enumerate(zip(reports.row, reports.bitmap, strict=True)):
+            if wanted is None or row in wanted:
+                found.setdefault(bitmap & 7, []).append(index)
+        for index, (row, _) in enumerate(others):
+            if wanted is None or row in wanted:
+                found.setdefault(0, []).append(index)
+        return dict(found)
+
+    def _reports(self, starts: Sequence[bytes], shape: int, chosen: Sequence[int]) -> bytes:
+        """The tuples of those reports that have the channels of `shape`."""
+        reports = self._columns.reports
+        payloads = self._report_payloads
+        entries = self._first_entries(shape, chosen)
+        pieces: list[Iterable[bytes]] = [
+            map(starts.__getitem__, map(reports.row.__getitem__, chosen)),
+            repeat(_PAYLOAD.pack(2, REPORT, len(payloads[chosen[0]]))),
+            map(payloads.__getitem__, chosen),
+            map(_SHAPE.pack, repeat(4), map(reports.interval_s.__getitem__, chosen), repeat(2), repeat(shape)),
+        ]
+        present = 0
+        for channel in range(CHANNELS):
+            if not shape >> channel & 1:
+                pieces.append(repeat(3 * _NULL))
+                continue
+            at = entries if not present else [entry + present for entry in entries]
+            for values in (reports.minimum, reports.maximum, reports.last):
+                pieces.append(map(_NUMERICS.__getitem__, map(values.__getitem__, at)))
+            present += 1
+        return b"".join(chain.from_iterable(zip(*pieces, strict=False)))  # some repeat for ever
+
+    def _first_entries(self, shape: int, chosen: Sequence[int]) -> Sequence[int]:
+        """Where the channel entries of each chosen report begin."""
+        bitmap = self._columns.reports.bitmap
+        if len(chosen) == len(bitmap):
+            channels = shape.bit_count()
+            return range(0, len(bitmap) * channels, channels)
+        begins = list(accumulate((bits.bit_count() for bits in map((7).__and__, bitmap)), initial=0))
+        return [begins[index] for index in chosen]
+
+    @functools.cached_property
+    def _report_payloads(self) -> list[bytes]:
+        return self._columns.reports.payloads()
+
+    @functools.cached_property
+    def payloads(self) -> list[tuple[int, bytes]]:
+        """(fPort, payload) of each row."""
+        return self._columns.payloads()
 
     def history(self, turn: int, row: int, intervals: Sequence[HistoryInterval]) -> bytes:
         """The tuples for `incoming_history` out of one row's message."""
         c = self._columns
         device = c.devices[c.device[row]]
         head = (
-            len(READING_COLUMNS).to_bytes(2, "big")
+            len(HISTORY_COLUMNS).to_bytes(2, "big")
             + _INT4.pack(4, turn)
-            + b"\0\0\0\1\1"  # whatever the lane: it comes late
+            + self._source
+            + _INT8.pack(8, self.row_numbers[row])
             + _bytes(device.dev_eui)
             + _INT8.pack(8, device.session)
+            + _INT8.pack(8, c.f_cnt[row])
         )
-        ordinal, f_cnt = self._ordinals[row], c.f_cnt[row]
         return b"".join(
             head
-            + _READING.pack(4, ordinal, 8, f_cnt, 8, timestamp(interval.end_ms))
-            + _INTERVALS[interval.interval_s, interval.channel]
+            + _INT8.pack(8, timestamp(interval.end_ms))
+            + _SHAPE.pack(4, interval.interval_s, 2, interval.channel)
             + _NUMERICS[interval.minimum]
             + _NUMERICS[interval.maximum]
-            + _NULL
             for interval in intervals
         )
 
@@ -254,6 +280,8 @@ def _device(device: Device) -> bytes:
     )
 
 
-def _payload(payload: tuple[int, bytes]) -> bytes:
-    f_port, data = payload
+def _payload(f_port: int, data: bytes) -> bytes:
     return _PAYLOAD.pack(2, f_port, len(data)) + data
+
+
+_NO_REPORT: Final = _NULL + _INT2.pack(2, 0) + 3 * CHANNELS * _NULL

@@ -50,9 +50,7 @@ class RefusedRow:
     payload: bytes
 
 
-def keep_rows(
-    connection: psycopg.Connection, tenant: str | None, rows: Sequence[RefusedRow], seen_at_ms: int
-) -> None:
+def keep_rows(connection: psycopg.Connection, tenant: str | None, rows: Sequence[RefusedRow]) -> None:
     """Keep them as `tenant`'s (whose setting holds), or as nobody's (plant scope)."""
     if not rows:
         return
@@ -64,7 +62,6 @@ def keep_rows(
                     tenant,
                     row.reason,
                     SENTENCES[row.reason],
-                    _time(seen_at_ms),
                     bytes(row.gateway),
                     row.stream,
                     row.batch,
@@ -142,7 +139,7 @@ def _time(utc_ms: int) -> datetime | None:
 _KEEP_ROW = """
 INSERT INTO quarantine (tenant, reason, detail, seen_at, gateway, stream, batch, "row", dev_eui, session, f_cnt,
                         received_at, f_port, payload)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+VALUES (%s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _KEEP_MESSAGE = """
 INSERT INTO quarantine (reason, detail, seen_at, gateway, wire, wire_sha256) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING"""

@@ -15,18 +15,18 @@ from typing import Self
 import psycopg
 
 from cloud_sync.db import quarantine, registry, streams, tenant_rows
-from cloud_sync.db.arrivals import Arrivals, Numbers, Prepared, prepare
-from cloud_sync.db.connection import RECEIVER, Scope, connect, enter_tenant, errors, transaction
+from cloud_sync.db.arrivals import Arrivals, Turns, Prepared, prepare
+from cloud_sync.db.connection import RECEIVER, Scope, connect, errors, transaction
 from cloud_sync.db.outcome import QUARANTINE_WIRE_BYTES, BatchOutcome, Outcome, Refused, Verified
 from cloud_sync.db.registry import Registry
-from cloud_sync.db.tenant_rows import Turn
+from cloud_sync.db.tenant_rows import NotNew, Turn
 from cloud_sync.errors import ServiceUnavailable
 from edge_codecs.identifiers import GatewayId
 
 __all__ = ["QUARANTINE_WIRE_BYTES", "BatchOutcome", "Outcome", "Records", "Refused", "Verified"]
 
 ATTEMPTS = 6
-CAREFUL_FOR = 50
+WARY_FOR = 50
 """After an uplink that was not new, so many of the tenant's next transactions go the careful way."""
 
 
@@ -45,9 +45,8 @@ class Records:
         """Use `connection`, which must be in autocommit mode and in the receiver's role."""
         self._connection = connection
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
-        self._numbers = Numbers()
-        self._careful: dict[str, int] = {}
-        self._turn: Turn | None = None
+        self._turns = Turns()
+        self._wary: dict[str, int] = {}
         self._thread = ThreadPoolExecutor(1, "records")
         with errors():
             tenant_rows.prepare(connection)
@@ -81,7 +80,7 @@ class Records:
         next: whoever submits ahead must be ready to submit both again.
         """
         now_ms = self._clock_ms()
-        prepared = [prepare(batch, self._registry, self._numbers, now_ms) for batch in batches]
+        prepared = [prepare(batch, self._registry, self._turns, now_ms) for batch in batches]
         return self._thread.submit(self._store, prepared, refusals)
 
     def close(self) -> None:
@@ -118,17 +117,14 @@ class Records:
             try:
                 with transaction(self._connection, scope=Scope.PLANT):
                     return self._process(prepared, refusals)
-            except psycopg.errors.UniqueViolation:
-                if self._turn is None:
-                    raise
-                self._careful[self._turn.tenant] = CAREFUL_FOR
+            except NotNew as error:
+                self._wary.update(dict.fromkeys(error.tenants, WARY_FOR))
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
                 continue
         raise ServiceUnavailable("the database kept refusing the transaction", hint="Look at PostgreSQL's log")
 
     def _process(self, prepared: Sequence[Prepared], refusals: Sequence[Refused]) -> list[BatchOutcome]:
         now_ms = self._clock_ms()
-        self._turn = None
         self._refresh()
         quarantine.keep_messages(self._connection, refusals)
         batches = [one.batch for one in prepared]
@@ -155,41 +151,31 @@ class Records:
 
     def _keep(self, accepted: Sequence[Verified], prepared: dict[int, Prepared], now_ms: int) -> None:
         connection = self._connection
-        arrivals = Arrivals(self._numbers)
+        arrivals = Arrivals(self._turns)
         for batch in accepted:
             one = prepared.get(id(batch))  # a batch that had to wait for a missing one is not among them
             if one is None or one.registry_version != self._registry.version:
-                one = prepare(batch, self._registry, self._numbers, now_ms)
+                one = prepare(batch, self._registry, self._turns, now_ms)
             if one.rows is None:
                 quarantine.keep_batches(connection, [(batch, "cannot_store")])
             arrivals.add(one)
         if arrivals.uplinks:
             tenant_rows.copy_uplinks(connection, arrivals.uplinks)
-            tenant_rows.copy_readings(connection, arrivals.readings)
         if arrivals.history:
             tenant_rows.copy_history(connection, arrivals.history)
-        for turn in arrivals.turns:
-            self._take_turn(turn, now_ms)
-        self._turn = None
-        quarantine.keep_rows(connection, None, arrivals.refused, now_ms)
+        self._take_turns(arrivals.turns)
+        quarantine.keep_rows(connection, None, arrivals.refused)
         if arrivals.nobodys:
             tenant_rows.insert_evidence(connection, None, arrivals.nobodys)
 
-    def _take_turn(self, turn: Turn, now_ms: int) -> None:
-        connection, tenant = self._connection, turn.tenant
-        self._turn = turn
-        enter_tenant(connection, tenant)
-        wary = self._careful.get(tenant, 0)
-        if wary or turn.history or tenant_rows.meets_history(connection, turn):
-            met = tenant_rows.insert_careful(connection, turn)
-            self._careful[tenant] = CAREFUL_FOR if met else max(wary - 1, 0)
-        else:
-            tenant_rows.insert_fast(connection, turn)
-        if turn.events:
-            tenant_rows.insert_events(connection, turn)
-        if turn.evidence:
-            tenant_rows.insert_evidence(connection, tenant, turn.evidence)
-        quarantine.keep_rows(connection, tenant, turn.refused, now_ms)
+    def _take_turns(self, turns: Sequence[Turn]) -> None:
+        wary = [turn for turn in turns if turn.history or self._wary.get(turn.tenant)]
+        others = [turn for turn in turns if turn not in wary]
+        wary += tenant_rows.meet_history(self._connection, others)
+        tenant_rows.insert_fast(self._connection, [turn for turn in others if turn not in wary])
+        for turn in wary:
+            met = tenant_rows.insert_careful(self._connection, turn)
+            self._wary[turn.tenant] = WARY_FOR if met else max(self._wary.get(turn.tenant, 0) - 1, 0)
 
 
 def _refuse(batch: Verified, reason: str) -> BatchOutcome:

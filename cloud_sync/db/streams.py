@@ -153,7 +153,11 @@ def _load_early(connection: psycopg.Connection, streams: Mapping[StreamKey, Stre
 
 def save(connection: psycopg.Connection, streams: Iterable[Stream], now_ms: int) -> None:
     """Write how far the streams have come, the batches that were taken and those that wait."""
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    with connection.pipeline():
+        _save(connection, streams, datetime.fromtimestamp(now_ms / 1000, UTC))
+
+
+def _save(connection: psycopg.Connection, streams: Iterable[Stream], now: datetime) -> None:
     moved = [stream for stream in streams if stream.accepted or len(stream.early) != stream.early_count]
     taken = [batch for stream in moved for batch in stream.accepted]
     if taken:

@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 import psycopg
 
-from cloud_sync.db import tenant_sql
+from cloud_sync.db import quarantine, tenant_sql
+from cloud_sync.db.connection import enter_tenant
 from cloud_sync.db.copy_rows import HEAD, TAIL
 from cloud_sync.db.outcome import Verified
 from cloud_sync.db.quarantine import RefusedRow
@@ -69,6 +70,14 @@ class Turn:
         return {"tenant": self.tenant, "turn": self.number}
 
 
+class NotNew(Exception):
+    """An uplink or reading of these tenants is in the records already; nothing of the transaction holds."""
+
+    def __init__(self, tenants: Sequence[str]) -> None:
+        super().__init__(", ".join(tenants))
+        self.tenants = tenants
+
+
 def prepare(connection: psycopg.Connection) -> None:
     """Make the incoming tables; they belong to this connection and are empty after each transaction."""
     for statement in tenant_sql.INCOMING:
@@ -78,11 +87,6 @@ def prepare(connection: psycopg.Connection) -> None:
 def copy_uplinks(connection: psycopg.Connection, tuples: Sequence[bytes]) -> None:
     """Fill `incoming_uplinks`."""
     _copy(connection, tenant_sql.COPY_UPLINKS, tuples)
-
-
-def copy_readings(connection: psycopg.Connection, tuples: Sequence[bytes]) -> None:
-    """Fill `incoming_readings`."""
-    _copy(connection, tenant_sql.COPY_READINGS, tuples)
 
 
 def copy_history(connection: psycopg.Connection, tuples: Sequence[bytes]) -> None:
@@ -95,26 +99,41 @@ def _copy(connection: psycopg.Connection, statement: str, tuples: Sequence[bytes
         copy.write(b"".join([HEAD, *tuples, TAIL]))
 
 
-def meets_history(connection: psycopg.Connection, turn: Turn) -> bool:
-    """Whether a report of this turn may meet an interval that came out of its sensor's memory earlier."""
-    parameters = {"tenant": turn.tenant, "devices": list(map(bytes, turn.devices))}
-    for device, earliest, latest, longest_s in _execute(connection, tenant_sql.SPANS, parameters).fetchall():
-        first_ms, last_ms = turn.devices[DevEUI(device)]
-        margin_ms = longest_s * 1000
-        if first_ms - margin_ms <= latest.timestamp() * 1000 and last_ms + margin_ms >= earliest.timestamp() * 1000:
-            return True
-    return False
+def meet_history(connection: psycopg.Connection, turns: Sequence[Turn]) -> list[Turn]:
+    """Those turns with a report that may meet an interval that came out of its sensor's memory earlier."""
+    with connection.pipeline():
+        asked = []
+        for turn in turns:
+            enter_tenant(connection, turn.tenant)
+            parameters = {"tenant": turn.tenant, "devices": list(map(bytes, turn.devices))}
+            asked.append(_execute(connection, tenant_sql.SPANS, parameters))
+    return [turn for turn, spans in zip(turns, asked, strict=True) if any(_meets(turn, *s) for s in spans)]
 
 
-def insert_fast(connection: psycopg.Connection, turn: Turn) -> None:
-    """All rows are new: raises psycopg.errors.UniqueViolation if one is not."""
-    _execute(connection, tenant_sql.UPLINKS, turn.parameters)
-    if turn.readings:
-        _execute(connection, tenant_sql.READINGS, turn.parameters)
+def _meets(turn: Turn, device: bytes, earliest: datetime, latest: datetime, longest_s: int) -> bool:
+    first_ms, last_ms = turn.devices[DevEUI(device)]
+    margin_ms = longest_s * 1000
+    return first_ms - margin_ms <= latest.timestamp() * 1000 and last_ms + margin_ms >= earliest.timestamp() * 1000
+
+
+def insert_fast(connection: psycopg.Connection, turns: Sequence[Turn]) -> None:
+    """All rows are new: raises NotNew if one is not. All statements go in one round trip."""
+    begun: list[tuple[Turn, psycopg.Cursor]] = []
+    try:
+        with connection.pipeline():
+            for turn in turns:
+                enter_tenant(connection, turn.tenant)
+                begun.append((turn, _execute(connection, tenant_sql.UPLINKS, turn.parameters)))
+                if turn.readings:
+                    begun.append((turn, _execute(connection, tenant_sql.READINGS, turn.parameters)))
+                insert_rest(connection, turn)
+    except psycopg.errors.UniqueViolation:
+        raise NotNew([turn.tenant for turn, cursor in begun if cursor.pgresult is None][:1]) from None
 
 
 def insert_careful(connection: psycopg.Connection, turn: Turn) -> bool:
     """Take what is new and find a place for what is not. Returns whether there was an uplink that is not new."""
+    enter_tenant(connection, turn.tenant)
     parameters = turn.parameters
     _execute(connection, tenant_sql.INDEX_LOOKUPS_ONLY)
     met = _execute(connection, tenant_sql.NEW_UPLINKS, parameters).rowcount < turn.uplinks
@@ -129,13 +148,18 @@ def insert_careful(connection: psycopg.Connection, turn: Turn) -> bool:
     if turn.history:
         _execute(connection, tenant_sql.HISTORY, parameters)
         _execute(connection, tenant_sql.WIDEN_SPANS, parameters)
+    insert_rest(connection, turn)
     return met
 
 
-def insert_events(connection: psycopg.Connection, turn: Turn) -> None:
-    """The events whose uplinks were taken."""
-    columns = dict(zip(EventRow._fields, map(list, zip(*turn.events, strict=True)), strict=True))
-    _execute(connection, tenant_sql.EVENTS, {"tenant": turn.tenant, **columns})
+def insert_rest(connection: psycopg.Connection, turn: Turn) -> None:
+    """Events whose uplinks were taken, evidence, and rows that are this tenant's but no record."""
+    if turn.events:
+        columns = dict(zip(EventRow._fields, map(list, zip(*turn.events, strict=True)), strict=True))
+        _execute(connection, tenant_sql.EVENTS, {"tenant": turn.tenant, **columns})
+    if turn.evidence:
+        insert_evidence(connection, turn.tenant, turn.evidence)
+    quarantine.keep_rows(connection, turn.tenant, turn.refused)
 
 
 def insert_evidence(connection: psycopg.Connection, tenant: str | None, batches: Sequence[Verified]) -> None:

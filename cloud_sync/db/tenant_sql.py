@@ -6,44 +6,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cloud_sync.db.copy_rows import READING_COLUMNS, UPLINK_COLUMNS
+from cloud_sync.db.copy_rows import CHANNELS, HISTORY_COLUMNS, UPLINK_COLUMNS
 
 
 def _list(names: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in names)
 
 
-_UPLINK: Final = _list([name for name in UPLINK_COLUMNS if name not in ("turn", "ordinal")])
-_READING: Final = _list([name for name in READING_COLUMNS if name not in ("turn", "ordinal")])
-_RECEPTION_COLUMNS: Final = (
-    ["dev_eui", "session", "f_cnt", "gateway", "received_at", "stream", "batch", "row"]
-    + ["frequency_hz", "data_rate", "rssi_dbm", "snr_db", "time_quality"]
-)  # fmt: skip
-_REFUSED_COLUMNS: Final = (
-    ["gateway", "stream", "batch", "row", "dev_eui", "session", "f_cnt", "received_at", "f_port", "payload"]
-)  # fmt: skip
+_SOURCE: Final = ["gateway", "stream", "batch", "row"]
+_UPLINK: Final = _list(
+    ["dev_eui", "session", "f_cnt", "received_at", *_SOURCE, "frequency_hz", "data_rate", "rssi_dbm", "snr_db"]
+    + ["time_quality", "f_port", "payload", "codec", "codec_version", "historical"]
+)
+_READING: Final = _list(
+    ["dev_eui", "session", "f_cnt", "interval_end", "interval_s", "channel", "minimum", "maximum", "last"]
+    + ["historical"]
+)
+_RECEPTION: Final = [
+    *["dev_eui", "session", "f_cnt", "received_at", *_SOURCE, "frequency_hz", "data_rate", "rssi_dbm", "snr_db"],
+    "time_quality",
+]
+_REFUSED: Final = [*_SOURCE, "dev_eui", "session", "f_cnt", "received_at", "f_port", "payload"]
+
+_HISTORY: Final = ["dev_eui", "session", "f_cnt", "interval_end", "interval_s", "channel", "minimum", "maximum"]
 
 INCOMING: Final = (
     """
 CREATE TEMPORARY TABLE incoming_uplinks (
     turn integer, gateway bytea, stream bytea, batch bigint, historical boolean,
     dev_eui bytea, session bigint, codec text, codec_version smallint,
-    ordinal integer, "row" bigint, f_cnt bigint, received_at timestamptz, rssi_dbm smallint,
-    time_quality smallint, snr_db real, frequency_hz bigint, data_rate text, f_port smallint, payload bytea
+    "row" bigint, f_cnt bigint, received_at timestamptz, rssi_dbm smallint,
+    time_quality smallint, snr_db real, frequency_hz bigint, data_rate text, f_port smallint, payload bytea,
+    interval_s integer, channels smallint,
+    minimum_0 numeric, maximum_0 numeric, last_0 numeric,
+    minimum_1 numeric, maximum_1 numeric, last_1 numeric,
+    minimum_2 numeric, maximum_2 numeric, last_2 numeric
 ) ON COMMIT DELETE ROWS""",
-    *(
+    # a report's channels, one by one, with what else is known of the uplink
+    "CREATE TEMPORARY VIEW incoming_readings WITH (security_invoker) AS"
+    + " UNION ALL ".join(
         f"""
-CREATE TEMPORARY TABLE {table} (
-    turn integer, historical boolean, dev_eui bytea, session bigint, ordinal integer, f_cnt bigint,
-    interval_end timestamptz, interval_s integer, channel smallint,
-    minimum numeric, maximum numeric, last numeric
-) ON COMMIT DELETE ROWS"""
-        for table in ("incoming_readings", "incoming_history")
+SELECT turn, historical, {_list(_REFUSED)}, received_at AS interval_end, interval_s,
+    {channel}::smallint AS channel, minimum_{channel} AS minimum, maximum_{channel} AS maximum,
+    last_{channel} AS last
+FROM incoming_uplinks WHERE channels & {1 << channel} <> 0"""
+        for channel in range(CHANNELS)
     ),
+    """
+CREATE TEMPORARY TABLE incoming_history (
+    turn integer, gateway bytea, stream bytea, "row" bigint, dev_eui bytea, session bigint, f_cnt bigint,
+    interval_end timestamptz, interval_s integer, channel smallint, minimum numeric, maximum numeric
+) ON COMMIT DELETE ROWS""",
 )
 COPY_UPLINKS: Final = f"COPY incoming_uplinks ({_list(UPLINK_COLUMNS)}) FROM STDIN (FORMAT binary)"
-COPY_READINGS: Final = f"COPY incoming_readings ({_list(READING_COLUMNS)}) FROM STDIN (FORMAT binary)"
-COPY_HISTORY: Final = f"COPY incoming_history ({_list(READING_COLUMNS)}) FROM STDIN (FORMAT binary)"
+COPY_HISTORY: Final = f"COPY incoming_history ({_list(HISTORY_COLUMNS)}) FROM STDIN (FORMAT binary)"
 
 INDEX_LOOKUPS_ONLY: Final = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -66,22 +82,28 @@ FROM incoming_uplinks i JOIN uplinks u
 WHERE i.turn = %(turn)s AND (u.gateway, u.stream, u."row") <> (i.gateway, i.stream, i."row")"""
 """Incoming rows whose uplink is in the records out of another row."""
 RECEPTIONS: Final = f"""
-INSERT INTO receptions (tenant, {_list(_RECEPTION_COLUMNS)})
-SELECT %(tenant)s, {_list(_RECEPTION_COLUMNS, "i.")} {_MET}
+INSERT INTO receptions (tenant, {_list(_RECEPTION)})
+SELECT %(tenant)s, {_list(_RECEPTION, "i.")} {_MET}
     AND (u.f_port, u.payload) = (i.f_port, i.payload) AND u.gateway <> i.gateway
 ON CONFLICT DO NOTHING"""
 CONFLICTS: Final = f"""
-INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED_COLUMNS)})
+INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED)})
 SELECT %(tenant)s, 'conflict',
     'stored payload ' || encode(u.payload, 'hex') || ' from gateway ' || encode(u.gateway, 'hex'),
-    now(), {_list(_REFUSED_COLUMNS, "i.")} {_MET}
+    now(), {_list(_REFUSED, "i.")} {_MET}
     AND (u.f_port, u.payload) <> (i.f_port, i.payload)"""
-FORGET_READINGS: Final = f"""
-DELETE FROM incoming_readings r
-WHERE r.turn = %(turn)s AND r.ordinal IN (SELECT i.ordinal {_MET})"""
-FORGET_HISTORY: Final = f"""
-DELETE FROM incoming_history r
-WHERE r.turn = %(turn)s AND r.ordinal IN (SELECT i.ordinal {_MET})"""
+FORGET_READINGS: Final = """
+UPDATE incoming_uplinks i SET channels = 0
+FROM uplinks u
+WHERE i.turn = %(turn)s AND u.tenant = %(tenant)s
+    AND (u.dev_eui, u.session, u.f_cnt) = (i.dev_eui, i.session, i.f_cnt)
+    AND (u.gateway, u.stream, u."row") <> (i.gateway, i.stream, i."row")"""
+FORGET_HISTORY: Final = """
+DELETE FROM incoming_history i
+USING uplinks u
+WHERE i.turn = %(turn)s AND u.tenant = %(tenant)s
+    AND (u.dev_eui, u.session, u.f_cnt) = (i.dev_eui, i.session, i.f_cnt)
+    AND (u.gateway, u.stream, u."row") <> (i.gateway, i.stream, i."row")"""
 
 _NEAR: Final = """
     SELECT 1 FROM readings r
@@ -95,18 +117,18 @@ SELECT %(tenant)s, 'temperature', '°C', false, {_READING}
 FROM incoming_readings i WHERE i.turn = %(turn)s AND NOT EXISTS ({_NEAR} AND r.from_history)
 ON CONFLICT DO NOTHING"""
 READING_CONFLICTS: Final = f"""
-INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED_COLUMNS)})
+INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED)})
 SELECT %(tenant)s, 'reading_conflict',
     'channel ' || i.channel || ': the reading of this interval end came with counter ' || r.f_cnt,
-    now(), {_list(_REFUSED_COLUMNS, "w.")}
+    now(), {_list(_REFUSED, "i.")}
 FROM incoming_readings i
 JOIN readings r ON r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantity = 'temperature'
     AND r.channel = i.channel AND r.interval_end = i.interval_end
-JOIN incoming_uplinks w ON w.ordinal = i.ordinal
 WHERE i.turn = %(turn)s AND NOT r.from_history AND (r.session, r.f_cnt) <> (i.session, i.f_cnt)"""
 
-HISTORY: Final = f"""{_INTO_READINGS}
-SELECT %(tenant)s, 'temperature', '°C', true, {_READING}
+HISTORY: Final = f"""
+INSERT INTO readings (tenant, quantity, unit, from_history, historical, {_list(_HISTORY)})
+SELECT %(tenant)s, 'temperature', '°C', true, true, {_list(_HISTORY)}
 FROM incoming_history i WHERE i.turn = %(turn)s AND NOT EXISTS ({_NEAR})
 ON CONFLICT DO NOTHING"""
 SPANS: Final = """

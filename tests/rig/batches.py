@@ -9,7 +9,16 @@ from datetime import UTC, datetime, timedelta
 from cloud_sync.db import registry
 from cloud_sync.db.connection import OPERATOR, Scope, connect, transaction
 from cloud_sync.db.records import Verified
-from edge_codecs.batch import Lane, Manifest, RowRange, SealingPrivateKey, SigningKey, StreamId, header_bytes, link
+from edge_codecs.batch import (
+    Lane,
+    Manifest,
+    RowRange,
+    SealingPrivateKey,
+    SigningKey,
+    StreamId,
+    header_bytes,
+    link,
+)
 from edge_codecs.clipr import Extremes, Message, Report
 from edge_codecs.identifiers import DevEUI, GatewayId
 from edge_codecs.reading import TimeQuality, Uplink
@@ -30,7 +39,9 @@ def dev_eui(number: int) -> DevEUI:
     return DevEUI(bytes.fromhex("70b3d57ed0000000")[:6] + number.to_bytes(2, "big"))
 
 
-def report(*channels: tuple[int, int, int, int] | tuple[int, None, None, None], interval_s: int = 900) -> Report:
+def report(
+    *channels: tuple[int, int, int, int] | tuple[int, None, None, None], interval_s: int = 900
+) -> Report:
     """A report of (channel, minimum, maximum, last), hundredths of a degree."""
     return Report(0, 110, interval_s, tuple(Extremes(*channel) for channel in channels))
 
@@ -105,12 +116,14 @@ def register(
             registry.assign(connection, dev_eui(device), tenant, None, begin)
 
 
-def steady(devices: Sequence[int], channels: int = 2, seed: int = 1) -> Iterator[Uplink]:
+def steady(
+    devices: Sequence[int], channels: int = 2, seed: int = 1, begin: datetime = EPOCH
+) -> Iterator[Uplink]:
     """What a site sends day after day: each device every 15 minutes, one report after the other."""
     roll = random.Random(seed)
     for f_cnt in range(1 << 30):
         for place, device in enumerate(devices):
-            at = EPOCH + timedelta(minutes=15 * f_cnt, seconds=place * 900 / len(devices))
+            at = begin + timedelta(minutes=15 * f_cnt, seconds=place * 900 / len(devices))
             low = [roll.randint(1200, 5600) for _ in range(channels)]
             yield uplink(
                 device,
