@@ -1,4 +1,8 @@
-"""A tenant's readings and uplinks, read row by row: the database keeps the rest (a server-side cursor)."""
+"""A tenant's readings and uplinks, read row by row: the database keeps the rest (a server-side cursor).
+
+Statements are put together of this module's own text; values are parameters.
+"""
+# ruff: noqa: S608
 
 from __future__ import annotations
 
@@ -73,7 +77,7 @@ def _stream(
     name = f"rows_{secrets.token_hex(4)}"
     with connection.cursor(name, row_factory=dict_row) as cursor:
         cursor.itersize = ROWS_A_TRIP
-        cursor.execute(sql.SQL(text), {k: v for k, v in parameters.items() if f"%({k})s" in text})  # type: ignore[arg-type]
+        cursor.execute(sql.SQL(text), {k: v for k, v in parameters.items() if f"%({k})s" in text})
         yield from cursor
 
 
@@ -81,7 +85,9 @@ def _rfc3339(column: str) -> str:
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
 
-_TIME_QUALITY = f"(ARRAY[{', '.join(repr(quality.name.lower()) for quality in TimeQuality)}])[u.time_quality + 1]"
+_TIME_QUALITY = (
+    f"(ARRAY[{', '.join(repr(quality.name.lower()) for quality in TimeQuality)}])[u.time_quality + 1]"
+)
 
 _READING = f"""
     encode(r.dev_eui, 'hex') AS dev_eui, r.channel, r.quantity::text AS quantity, r.unit::text AS unit,

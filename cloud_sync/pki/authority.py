@@ -1,7 +1,8 @@
 """A development authority (P-256): good enough for demo, tests and a first site; not for a fleet.
 
-Whatever it signs, the common name obeys a grammar: a gateway's is 16 lower-case hex digits and nothing else.
-The broker puts the name into topic patterns, where a `/`, `+` or `#` would open the topics of others.
+It signs three kinds of names and no other: a broker's host names (server authentication), `receiver` and a
+gateway's id (client authentication). The broker takes a client's CN for its user name, so a name that this
+module lets through is a right in the broker's ACL.
 """
 
 from __future__ import annotations
@@ -14,14 +15,9 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
-    EllipticCurvePrivateKey,
-    EllipticCurvePublicKey,
-    generate_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -31,19 +27,21 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cloud_sync.errors import ConfigurationError
-from cloud_sync.pki.secret_file import read_secret, write_public, write_secret
+from cloud_sync.pki.private_file import make_directory, read_private, write_private, write_public
+from cloud_sync.pki.request import checked_request
 from edge_codecs.identifiers import GatewayId
 
 RECEIVER_NAME = "receiver"
 """CN of every receiver: the broker's user name in its ACL."""
+BROKER_NAME = "broker"
 GATEWAY_DAYS = 90
 SERVICE_DAYS = 365
 AUTHORITY_DAYS = 3650
 
-_AUTHORITY_NAME = "Clip'R development authority"
-_HINT = "Make a development authority with: cloud-sync ca init"
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
-_GATEWAY = re.compile(r"[0-9a-f]{16}")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z"
+)
+_INIT = "Make one with: cloud-sync ca init"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Validity:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Issued:
-    """A certificate (PEM, without the authority's) and its private key (PEM), which is not printed."""
+    """A certificate (PEM, without the authority's own) and its private key (PEM), which is not printed."""
 
     certificate: bytes
     key: bytes
@@ -71,45 +69,66 @@ class Issued:
 class Authority:
     """Issues certificates; every name that it signs is checked against a strict grammar."""
 
-    def __init__(self, key: EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
-        self._key = key
+    def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         self._certificate = certificate
+        self._key = key
 
     @classmethod
     def create(cls, directory: Path, validity: Validity | None = None) -> Authority:
         """Make the authority's key and certificate in `directory`: ca.key (0600), ca.crt.
 
-        Raises ConfigurationError if there is one.
+        Raises ConfigurationError if there is one already.
         """
-        key = generate_private_key(SECP256R1())
+        certificate_file, key_file = _files(directory)
+        for file in (certificate_file, key_file):
+            if file.exists():
+                raise ConfigurationError(
+                    f"there is an authority already: {file}",
+                    hint="Keep it: a new one means new certificates for the broker and every gateway",
+                )
+        make_directory(directory, 0o755)  # the certificate is for everybody to read
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Clip'R development authority")])
         validity = validity or Validity.days(AUTHORITY_DAYS)
-        name = _name(_AUTHORITY_NAME)
-        builder = _builder(name, name, key.public_key(), validity)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
-        authority = cls(key, builder.sign(key, hashes.SHA256()))
-        write_secret(directory / "ca.key", _pem(key))
-        write_public(directory / "ca.crt", authority.certificate)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(validity.not_before)
+            .not_valid_after(validity.not_after)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        authority = cls(certificate, key)
+        write_private(key_file, _pem(key))
+        write_public(certificate_file, authority.certificate)
         return authority
 
     @classmethod
     def load(cls, directory: Path) -> Authority:
-        """Raises ConfigurationError if it is not there or not one."""
-        pem = read_secret(directory / "ca.key", _HINT)
+        """Raises ConfigurationError if it is missing, broken or its key readable by others."""
+        certificate_file, key_file = _files(directory)
+        pem = read_private(key_file, "the authority's key", _INIT)
         try:
             key = load_pem_private_key(pem, password=None)
-            certificate = x509.load_pem_x509_certificate((directory / "ca.crt").read_bytes())
-        except (OSError, ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ConfigurationError(
-                f"{directory} holds no authority (ca.key, ca.crt)",
-                hint="Put the right files back from a backup",
-            ) from None
-        if not isinstance(key, EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-            raise ConfigurationError(
-                f"ca.key and ca.crt in {directory} do not belong together",
-                hint="Put the right files back from a backup",
+                f"{key_file} is not an unencrypted EC key in PEM form", hint="Restore it from a backup"
             )
-        return cls(key, certificate)
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+        except (OSError, ValueError):
+            raise ConfigurationError(
+                f"{certificate_file} is no certificate in PEM form", hint="Restore it from a backup"
+            ) from None
+        if certificate.public_key() != key.public_key():
+            raise ConfigurationError(
+                f"{certificate_file} and {key_file} are not a pair", hint="Restore both from a backup"
+            )
+        return cls(certificate, key)
 
     @property
     def certificate(self) -> bytes:
@@ -119,89 +138,84 @@ class Authority:
     def issue_server(self, names: Sequence[str] = (), validity: Validity | None = None) -> Issued:
         """For the broker: localhost, 127.0.0.1 and `names` (host names or addresses) as SANs.
 
-        Raises ConfigurationError for what is neither.
+        Raises ConfigurationError if a name is neither.
         """
-        alternatives = [_alternative(name) for name in dict.fromkeys(["localhost", "127.0.0.1", *names])]
-        return self._issue(
-            names[0] if names else "localhost",
-            x509.SubjectAlternativeName(alternatives),
+        alternatives = [_alternative(name) for name in dict.fromkeys(("localhost", "127.0.0.1", *names))]
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._issue(
+            BROKER_NAME,
+            key.public_key(),
             ExtendedKeyUsageOID.SERVER_AUTH,
             validity or Validity.days(SERVICE_DAYS),
+            alternatives,
         )
+        return Issued(certificate, _pem(key))
 
     def issue_receiver(self, validity: Validity | None = None) -> Issued:
         """For a receiver: CN `receiver`, client authentication."""
-        return self._issue(
-            RECEIVER_NAME, None, ExtendedKeyUsageOID.CLIENT_AUTH, validity or Validity.days(SERVICE_DAYS)
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._issue(
+            RECEIVER_NAME,
+            key.public_key(),
+            ExtendedKeyUsageOID.CLIENT_AUTH,
+            validity or Validity.days(SERVICE_DAYS),
         )
+        return Issued(certificate, _pem(key))
 
     def issue_gateway(self, csr: bytes, gateway: GatewayId, validity: Validity | None = None) -> bytes:
-        """For the gateway whose request (PEM) this is; its CN must be `gateway`, its key P-256.
-
-        Nothing else of the request is taken over. Raises ConfigurationError.
-        """
-        request = _request(csr)
-        names = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        name = str(names[0].value) if len(names) == 1 and len(list(request.subject)) == 1 else None
-        if name is None or not _GATEWAY.fullmatch(name) or name != str(gateway):
-            raise ConfigurationError(
-                f"the certificate request is for {name!r}, not for gateway {gateway}",
-                hint="Make the identity anew on the gateway: edge-agent init",
-            )
-        key = request.public_key()
-        if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-            raise ConfigurationError(
-                "the certificate request's key is not P-256", hint="Make it with: edge-agent init"
-            )
-        validity = validity or Validity.days(GATEWAY_DAYS)
-        return self._sign(name, key, None, ExtendedKeyUsageOID.CLIENT_AUTH, validity)
+        """For the gateway whose request (PEM) this is; see checked_request. Raises ConfigurationError."""
+        return self._issue(
+            str(gateway),
+            checked_request(csr, gateway),
+            ExtendedKeyUsageOID.CLIENT_AUTH,
+            validity or Validity.days(GATEWAY_DAYS),
+        )
 
     def _issue(
         self,
         name: str,
-        alternatives: x509.SubjectAlternativeName | None,
-        usage: x509.ObjectIdentifier,
+        key: ec.EllipticCurvePublicKey,
+        purpose: x509.ObjectIdentifier,
         validity: Validity,
-    ) -> Issued:
-        key = generate_private_key(SECP256R1())
-        return Issued(self._sign(name, key.public_key(), alternatives, usage, validity), _pem(key))
-
-    def _sign(
-        self,
-        name: str,
-        key: EllipticCurvePublicKey,
-        alternatives: x509.SubjectAlternativeName | None,
-        usage: x509.ObjectIdentifier,
-        validity: Validity,
+        alternatives: Sequence[x509.GeneralName] = (),
     ) -> bytes:
-        builder = _builder(_name(name), self._certificate.subject, key, validity)
-        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        builder = builder.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        """Nothing out of a request but its key is taken over; it never holds longer than the authority."""
+        not_after = min(validity.not_after, self._certificate.not_valid_after_utc)
+        if not_after <= validity.not_before:
+            raise ConfigurationError(
+                f"the authority's certificate ended on {self._certificate.not_valid_after_utc:%Y-%m-%d}",
+                hint="Move its folder away and make a new one: cloud-sync ca init",
+            )
+        builder = (
+            x509.CertificateBuilder(
+                self._certificate.subject, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key
+            )
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(validity.not_before)
+            .not_valid_after(not_after)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
-        if alternatives is not None:
-            builder = builder.add_extension(alternatives, critical=False)
+        if alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def install(issued: Issued, certificate_file: Path, key_file: Path) -> None:
-    """Write both, in place of older ones; the key with mode 0600 from its first byte on."""
-    write_secret(key_file, issued.key, replace=True)
+    """Write both, in place of older ones; the key is never open to others. Raises ConfigurationError."""
+    for file in (certificate_file, key_file):
+        make_directory(file.parent, 0o755)
+    write_private(key_file, issued.key, replace=True)
     write_public(certificate_file, issued.certificate)
 
 
-def _request(csr: bytes) -> x509.CertificateSigningRequest:
-    try:
-        request = x509.load_pem_x509_csr(csr)
-        if request.is_signature_valid:
-            return request
-    except (ValueError, InvalidSignature):
-        pass
-    raise ConfigurationError(
-        "the certificate request is broken", hint="Copy identity.json from the gateway once more"
-    )
+def _files(directory: Path) -> tuple[Path, Path]:
+    return directory / "ca.crt", directory / "ca.key"
 
 
 def _alternative(name: str) -> x509.GeneralName:
@@ -209,45 +223,26 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         pass
-    if not _HOST.fullmatch(name):
+    if not _HOST_NAME.match(name.lower()):
         raise ConfigurationError(
-            f"{name!r} is neither a host name nor an address", hint="Such as broker.example.org, or 192.0.2.1"
+            f"{name!r} is neither a host name nor an address", hint="Such as broker.example.org or 192.0.2.7"
         )
-    return x509.DNSName(name)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: EllipticCurvePublicKey, validity: Validity
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(validity.not_before)
-        .not_valid_after(validity.not_after)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
+    return x509.DNSName(name.lower())
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
         encipher_only=False,
         decipher_only=False,
     )
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _pem(key: EllipticCurvePrivateKey) -> bytes:
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -9,13 +9,20 @@ from pathlib import Path
 from cloud_sync.errors import ConfigurationError
 
 
-def write_private(file: Path, content: bytes) -> None:
-    """Write with mode 0600 from the first byte on, replacing it in one step. Raises ConfigurationError."""
-    write_whole(file, content, mode=0o600)
+def write_private(file: Path, content: bytes, *, replace: bool = False) -> None:
+    """Write with mode 0600 from the first byte on, and either all of it or nothing.
+
+    Raises ConfigurationError; without `replace` also if there is such a file.
+    """
+    _write(file, content, mode=0o600, replace=replace)
 
 
-def write_whole(file: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Write so that a reader finds the old content or the new, never a part. Raises ConfigurationError."""
+def write_public(file: Path, content: bytes) -> None:
+    """Write, so that a reader finds the old content or the new, never a part. Raises ConfigurationError."""
+    _write(file, content, mode=0o644, replace=True)
+
+
+def _write(file: Path, content: bytes, *, mode: int, replace: bool) -> None:
     beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -24,10 +31,16 @@ def write_whole(file: Path, content: bytes, *, mode: int = 0o644) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            beside.replace(file)
-        except BaseException:
+            if replace:
+                beside.replace(file)
+            else:
+                file.hardlink_to(beside)  # unlike a rename it never takes the place of a key that is there
+        finally:
             beside.unlink(missing_ok=True)
-            raise
+    except FileExistsError:
+        raise ConfigurationError(
+            f"{file} exists already", hint="A private key is never written over; move it away first"
+        ) from None
     except OSError as error:
         raise ConfigurationError(
             f"cannot write {file}: {error.strerror}", hint="May this user write there, and is there space?"

@@ -1,0 +1,65 @@
+"""db migrate, db partitions."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from cloud_sync.cli.arguments import Configuration, settings_of
+from cloud_sync.db import partitions
+from cloud_sync.db.connection import OWNER, connect, errors
+from cloud_sync.db.migrate import migrate
+from cloud_sync.errors import UsageError
+from cloud_sync.settings import DEFAULT_FILE
+
+app = typer.Typer(help="The database itself.", no_args_is_help=True, rich_markup_mode=None)
+
+MOST_MONTHS = 600
+
+
+@app.command("migrate")
+def migrate_command(config: Configuration = DEFAULT_FILE) -> None:
+    """Make or update roles, tables and the partitions around today. Safe to run again.
+
+    The login must own the database and may create roles.
+
+    Example: cloud-sync db migrate
+    """
+    done = migrate(settings_of(config).database.dsn)
+    for name in done.applied:
+        typer.echo(f"applied {name}")
+    if done.partitions:
+        typer.echo(f"made {len(done.partitions)} partitions: {done.partitions[0]} … {done.partitions[-1]}")
+    if not done.applied and not done.partitions:
+        typer.echo("The database is up to date.")
+
+
+@app.command("partitions")
+def partitions_command(
+    first: Annotated[str, typer.Option("--from", help="first month, such as 2024-01")],
+    last: Annotated[str, typer.Option("--to", help="last month, such as 2024-12")],
+    config: Configuration = DEFAULT_FILE,
+) -> None:
+    """Give months that are long past, or far ahead, a partition of their own; their readings move into it.
+
+    `db migrate` keeps the months around today ready; readings of others lie in one partition together.
+
+    Example: cloud-sync db partitions --from 2024-01 --to 2024-12
+    """
+    begin, end = _month(first), _month(last)
+    if not begin <= end or sum(1 for _ in partitions.months(begin, end)) > MOST_MONTHS:
+        raise UsageError(f"{first} … {last} is not 1 to {MOST_MONTHS} months")
+    with connect(settings_of(config).database.dsn, OWNER) as connection, errors():
+        made = partitions.ensure(connection, begin, end)
+    typer.echo(f"made {', '.join(made)}" if made else "All of them are there already.")
+
+
+def _month(text: str) -> date:
+    match = re.fullmatch(r"(\d{4})-(\d{2})", text)
+    try:
+        return date(int(match[1]), int(match[2]), 1) if match else date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no month", hint="Write it like 2024-01") from None
