@@ -230,7 +230,8 @@ _LISTS: Mapping[str, bytes] = {
         SELECT g.gateway, a.tenant, a.site, a.label, lower(a.during) AS since, g.revoked_at, s.last_seen
         FROM gateways g
         LEFT JOIN gateway_assignments a ON a.gateway = g.gateway AND upper_inf(a.during)
-        LEFT JOIN (SELECT gateway, max(last_seen) AS last_seen FROM streams GROUP BY gateway) s ON s.gateway = g.gateway
+        LEFT JOIN (SELECT gateway, max(last_seen) AS last_seen FROM streams GROUP BY gateway) s
+            ON s.gateway = g.gateway
         ORDER BY g.gateway""",
     "devices": b"""
         SELECT d.dev_eui, a.tenant, a.site, a.label, lower(a.during) AS since
