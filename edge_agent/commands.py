@@ -10,6 +10,7 @@ from typing import Any
 from edge_agent.clock import Clock
 from edge_agent.control import Handler, Request
 from edge_agent.devices import describe_device, describe_devices, describe_rejections
+from edge_agent.health.rejections import Rejections
 from edge_agent.intake import Intake, Radio
 from edge_agent.network.admit import Activations
 from edge_agent.session_record import from_record
@@ -33,6 +34,7 @@ class Commands:
         intake: Intake,
         radios: Sequence[Radio],
         uploader: Uploader | None,
+        rejections: Rejections,
     ) -> None:
         self._settings = settings
         self._key_level = key_level
@@ -42,6 +44,7 @@ class Commands:
         self._intake = intake
         self._radios = radios
         self._uploader = uploader
+        self._rejections = rejections
         self._started_ns = clock.monotonic_ns()
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -57,6 +60,7 @@ class Commands:
 
     async def _status(self, _request: Request) -> dict[str, Any]:
         reading = self._clock.in_step()
+        await self._store.count_rejections(self._rejections.take())
         store = await self._store.call(lambda opened: opened.status())
         rejections = await self._store.call(lambda opened: opened.rejections())
         return {
@@ -94,8 +98,10 @@ class Commands:
         return {"reset": str(dev_eui), "session": session.number}
 
     async def _list(self, _request: Request) -> list[dict[str, Any]]:
+        await self._store.count_rejections(self._rejections.take())
         return await self._store.call(describe_devices)
 
     async def _show(self, request: Request) -> dict[str, Any]:
         dev_eui = DevEUI.parse(request["dev_eui"])
+        await self._store.count_rejections(self._rejections.take())
         return await self._store.call(lambda opened: describe_device(opened, dev_eui))

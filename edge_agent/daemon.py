@@ -69,7 +69,9 @@ async def run(settings: Settings) -> None:
     inherited = inherited_sockets(os.environ, os.getpid())
     radios = [_radio(entry, clock, inherited) for entry in settings.radio]
     uploader = _uploader(settings, store, clock)
-    commands = Commands(settings, provided.level, clock, store, activations, intake, radios, uploader)
+    commands = Commands(
+        settings, provided.level, clock, store, activations, intake, radios, uploader, rejections
+    )
     control = ControlServer(settings.health.control_socket, commands.handlers(), {"tail": tail.watch})
 
     receiving = {radio.name: intake.receive(radio) for radio in radios}
@@ -167,8 +169,7 @@ async def _housekeeping(
         for reading in readings:
             if reading is not None:
                 await store.clock_in_step(reading)
-        if tallies := rejections.take():
-            await store.count_rejections(tallies)
+        await store.count_rejections(rejections.take())
         await store.tidy(clock.in_step())
         await asyncio.sleep(HOUSEKEEPING_S)
 

@@ -44,6 +44,8 @@ class StoreThread:
 
     async def count_rejections(self, tallies: Tallies) -> None:
         """Add to the sums of frames that were not taken."""
+        if not tallies:
+            return
         counts = {key: (tally.count, tally.last_seen_ms) for key, tally in tallies.items()}
         await self.call(lambda store: store.count_rejections(counts))
 

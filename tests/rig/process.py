@@ -14,7 +14,9 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 30.0, step_s: float = 0.02) -> None:
+def wait_until(
+    condition: Callable[[], object], what: str, timeout_s: float = 30.0, step_s: float = 0.02
+) -> None:
     """Look at `condition` until it is true. Raises TimeoutError that names `what`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -31,6 +33,14 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return port
 
 
+_HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 class Process:
     """One program with its log file. `inherited` is handed over as systemd would (LISTEN_FDS)."""
 
@@ -43,23 +53,29 @@ class Process:
     ) -> None:
         self.arguments = [str(argument) for argument in arguments]
         self.log = log
-        self._environment = dict(environment or {})
+        self._environment = environment if environment is not None else {}  # read anew at each start
         self._inherited = inherited
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Process:
         """Start it; it must not be running."""
         assert not self.running, "it is running already"
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | self._environment
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | dict(
+            self._environment
+        )
         arguments, pass_fds = self.arguments, ()
         if self._inherited is not None:
             number = self._inherited.fileno()
-            # the shell knows its own process id, which becomes the program's: what LISTEN_PID must be
-            arguments = ["sh", "-c", f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{number}', "sh", *arguments]
+            arguments = [sys.executable, "-I", "-S", "-c", _HAND_OVER, str(number), *arguments]
             pass_fds = (number,)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, pass_fds=pass_fds
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                pass_fds=pass_fds,
             )
         return self
 
@@ -104,8 +120,10 @@ class Process:
             raise
 
 
-def run(arguments: Sequence[str | Path], stdin: str = "", environment: Mapping[str, str] | None = None) -> str:
-    """Run one of our commands to its end. Raises AssertionError with what it printed unless it exits with 0."""
+def run(
+    arguments: Sequence[str | Path], stdin: str = "", environment: Mapping[str, str] | None = None
+) -> str:
+    """Run one of our commands to its end. Raises AssertionError with what it printed if it fails."""
     done = subprocess.run(
         [str(argument) for argument in arguments],
         input=stdin,
