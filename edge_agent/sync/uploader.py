@@ -10,11 +10,12 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from edge_agent.errors import AgentError, ConfigurationError, ServiceUnavailable
+from edge_agent.sync import receipt_fault
 from edge_agent.sync.backoff import CONNECT_FIRST_S, CONNECT_MAX_S, full_jitter_s
 from edge_agent.sync.identity import SyncIdentity
 from edge_agent.sync.link import (
@@ -28,9 +29,10 @@ from edge_agent.sync.link import (
     Taken,
 )
 from edge_agent.sync.pace import BacklogPace
+from edge_agent.sync.ports import AsyncStore, Formed, WallClock
 from edge_agent.sync.state import SyncState
 from edge_agent.sync.window import SIZE, Window
-from edge_codecs.batch import Lane, Manifest, RowRange, StreamId, link, seal
+from edge_codecs.batch import Lane, Manifest, StreamId, link, seal
 from edge_codecs.faults import ReceiptError
 from edge_codecs.receipt import Receipt, Verdict, verify_receipt
 
@@ -44,48 +46,6 @@ RECHECK_S = 60.0  # rows that waited for the clock become ready without a wake-u
 SETTLED_S = 60.0  # a connection that lasted so long was a good one
 FORGETFUL_MS = 60_000  # a receipt that knows less than one so much older is not just late
 UNSETTLED = 3  # so many short ones in a row are no accident
-
-
-class Formed(Protocol):
-    """A batch as it is fixed on disk."""
-
-    @property
-    def number(self) -> int: ...  # noqa: D102
-    @property
-    def lane(self) -> Lane: ...  # noqa: D102
-    @property
-    def ranges(self) -> Sequence[RowRange]: ...  # noqa: D102
-    @property
-    def previous(self) -> bytes: ...  # noqa: D102
-    @property
-    def rows(self) -> bytes: ...  # noqa: D102
-    @property
-    def count(self) -> int: ...  # noqa: D102
-
-
-class AsyncStore(Protocol):
-    """The store, as the uploader sees it. `wake` is set whenever rows were kept or dated."""
-
-    wake: asyncio.Event
-
-    async def stream(self) -> StreamId:
-        """This life of the store."""
-
-    async def form_batch(self, max_rows: int, max_bytes: int, lane: Lane, /) -> Formed | None:
-        """Fix the next batch of a lane on disk; None if it has no rows."""
-
-    async def unreceipted(self, after: int = 0, limit: int = SIZE) -> Sequence[Formed]:
-        """Batches without a receipt, in order, beyond number `after`."""
-
-    async def receipt(self, up_to: int, batch_hash: bytes, receiver_time_ms: int) -> int:
-        """Rows of batches up to `up_to` may go; returns how many. Raises AgentError for another hash."""
-
-
-class WallClock(Protocol):
-    """This host's UTC, for showing."""
-
-    def wall_ms(self) -> int:
-        """UTC in milliseconds since 1970, right or wrong."""
 
 
 class Uploader:
@@ -312,7 +272,7 @@ class Uploader:
         if receipt is None or (behind and receipt.verdict is not Verdict.REFUSED):
             self._state = replace(self._state, receipts_ignored=self._state.receipts_ignored + 1)
             if receipt is not None and receipt.receiver_time_ms > self._progress_ms + FORGETFUL_MS:
-                self._stop(_forgotten(receipt, self._state.confirmed_up_to))
+                self._stop(receipt_fault.forgotten(receipt, self._state.confirmed_up_to))
             return
         wall_ms = self._clock.wall_ms()
         self._state = replace(
@@ -322,7 +282,7 @@ class Uploader:
             return
         if receipt.verdict is Verdict.REFUSED:
             if self._window.refused(receipt.batch, now, by_broker=False):
-                self._stop(_refusal(receipt))
+                self._stop(receipt_fault.refusal(receipt))
         elif receipt.verdict is Verdict.RESEND:
             self._window.missed(receipt.up_to + 1, now)
         elif not self._window.stopped:
@@ -368,20 +328,3 @@ class Uploader:
 
     def _note(self, fault: LinkFault) -> None:
         self._state = replace(self._state, last_error=fault.message, hint=fault.hint or None)
-
-
-def _forgotten(receipt: Receipt, confirmed: int) -> LinkFault:
-    return LinkFault(
-        f"the receiver has forgotten batches {receipt.up_to + 1} to {confirmed}, which it had confirmed",
-        "Were its records restored from a backup? Readings stay here for [store] retention_days: "
-        "see docs/sync.md",
-    )
-
-
-def _refusal(receipt: Receipt) -> LinkFault:
-    reason = receipt.detail.name.lower().replace("_", " ")
-    return LinkFault(
-        f"the receiver refuses batch {receipt.batch}: {reason}",
-        "Readings are kept and the batch is tried again now and then. Look at the receiver: "
-        "cloud-sync quarantine list",
-    )

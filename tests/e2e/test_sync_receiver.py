@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import cbor2
 import psycopg
@@ -17,9 +18,10 @@ from cloud_sync.db.connection import OPERATOR, Scope, connect, transaction
 from edge_codecs.batch import Manifest, SigningKey, header_bytes
 from edge_codecs.receipt import Detail, Verdict
 from edge_codecs.topics import uplink_topic
-from tests.rig.batches import EPOCH, dev_eui, register, uplink
+from tests.rig.batches import EPOCH, dev_eui, register, steady, uplink
 from tests.rig.broker import find_mosquitto
 from tests.rig.certificates import Certificates
+from tests.rig.cutting_proxy import CuttingProxy
 from tests.rig.plant import Agent, Plant, WireClient
 from tests.rig.postgres import Postgres, installations, migrated_database
 from tests.rig.process import wait_until
@@ -238,6 +240,21 @@ def test_a_broker_killed_with_default_persistence_loses_nothing(plant):
             plant.broker.start()
         agent.wait(120)
     assert plant.frames() == frames(1, sent)
+
+
+def test_a_link_that_breaks_every_few_kilobytes_gets_everything_through(plant):
+    """A window that a library sends again as a whole after each cut never ends here."""
+    gateway = plant.gateway(devices=range(1, 21))
+    plant.ready(plant.receiver())
+    with CuttingProxy(plant.broker.port, 20_000, 60_000) as proxy:
+        with Agent(plant, gateway, port=proxy.port) as agent:
+            agent.keep(list(islice(steady(range(1, 21)), 25_000)), backlog=True)
+            agent.wait(120)
+            state = agent.state()
+        assert proxy.cuts >= 3
+    assert plant.query("SELECT count(*), count(DISTINCT (dev_eui, f_cnt)) FROM uplinks") == [(25_000, 25_000)]
+    assert state.batches_sent_again <= 20 * proxy.cuts
+    assert plant.quarantined() == []
 
 
 def test_a_receiver_killed_in_the_middle_of_a_transaction_loses_nothing(plant):

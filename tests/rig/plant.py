@@ -157,10 +157,13 @@ class Agent:
         gateway: WireGateway,
         *,
         certificate: Pair | None = None,
+        port: int | None = None,
         rows_per_s: int = 100_000,
     ) -> None:
         pair = certificate or plant.pki.client(str(gateway.id))
-        address = BrokerAddress("localhost", plant.broker.port, plant.pki.ca, pair.certificate, pair.key)
+        address = BrokerAddress(
+            "localhost", port or plant.broker.port, plant.pki.ca, pair.certificate, pair.key
+        )
         receipts = plant.keys.receipt.verify_key
         self._identity = SyncIdentity(
             gateway.id, address, gateway.signing_key, plant.sealing_key, receipts, rows_per_s
