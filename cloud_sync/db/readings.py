@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -20,6 +20,7 @@ from edge_codecs.identifiers import DevEUI
 from edge_codecs.reading import TimeQuality
 
 ROWS_A_TRIP: Final = 2000
+NARROWING_DAYS: Final = (1, 31, 366)
 
 READING_KEYS: Final = (
     *("dev_eui", "channel", "quantity", "unit", "interval_end", "interval_s", "minimum", "maximum", "last"),
@@ -45,7 +46,9 @@ class Query:
 
 def readings(connection: psycopg.Connection, tenant: str, query: Query) -> Iterator[dict[str, Any]]:
     """Readings with READING_KEYS in JSON's types (inside a transaction of the tenant)."""
-    return _stream(connection, _NEWEST_READINGS if query.limit else _READINGS, tenant, query, "interval_end")
+    if query.limit is None:
+        return _stream(connection, _READINGS, tenant, query, "interval_end")
+    return _stream(connection, _NEWEST_READINGS, tenant, _narrowed(connection, tenant, query), "interval_end")
 
 
 def uplinks(connection: psycopg.Connection, tenant: str, query: Query) -> Iterator[dict[str, Any]]:
@@ -53,12 +56,39 @@ def uplinks(connection: psycopg.Connection, tenant: str, query: Query) -> Iterat
 
     `receptions` names every gateway that heard the frame, the one whose batch came first at its head.
     """
-    return _stream(connection, _NEWEST_UPLINKS if query.limit else _UPLINKS, tenant, query, "received_at")
+    statement = _UPLINKS if query.limit is None else _NEWEST_UPLINKS
+    return _stream(connection, statement, tenant, query, "received_at")
+
+
+def _narrowed(connection: psycopg.Connection, tenant: str, query: Query) -> Query:
+    """With `since` as late as the limit allows.
+
+    No index has the time of all devices in order, but a month is a partition: those that hold older readings
+    than the newest few are not read.
+    """
+    newest = query.until or datetime.now(UTC)
+    for days in NARROWING_DAYS:
+        since = newest - timedelta(days=days)
+        if query.since is not None and since <= query.since:
+            break
+        narrow = replace(query, since=since)
+        text, values = _bound(_COUNT_READINGS, tenant, narrow, "interval_end")
+        if connection.execute(text, values).fetchone() == (query.limit,):
+            return narrow
+    return query
 
 
 def _stream(
     connection: psycopg.Connection, statement: str, tenant: str, query: Query, time: str
 ) -> Iterator[dict[str, Any]]:
+    with connection.cursor(f"rows_{secrets.token_hex(4)}", row_factory=dict_row) as cursor:
+        cursor.itersize = ROWS_A_TRIP
+        cursor.execute(*_bound(statement, tenant, query, time))
+        yield from cursor
+
+
+def _bound(statement: str, tenant: str, query: Query, time: str) -> tuple[sql.SQL, dict[str, object]]:
+    """The statement with its conditions on the column `time`, and the values that it names."""
     conditions = ["tenant = %(tenant)s"]
     if query.dev_eui is not None:
         conditions.append("dev_eui = %(dev_eui)s")
@@ -66,19 +96,15 @@ def _stream(
         conditions.append(f"{time} >= %(since)s")
     if query.until is not None:
         conditions.append(f"{time} < %(until)s")
-    parameters = {
+    text = statement.replace("{conditions}", " AND ".join(conditions))
+    values = {
         "tenant": tenant,
         "dev_eui": None if query.dev_eui is None else bytes(query.dev_eui),
         "since": query.since,
         "until": query.until,
         "limit": query.limit,
     }
-    text = statement.replace("{conditions}", " AND ".join(conditions))
-    name = f"rows_{secrets.token_hex(4)}"
-    with connection.cursor(name, row_factory=dict_row) as cursor:
-        cursor.itersize = ROWS_A_TRIP
-        cursor.execute(sql.SQL(text), {k: v for k, v in parameters.items() if f"%({k})s" in text})
-        yield from cursor
+    return sql.SQL(text), {name: value for name, value in values.items() if f"%({name})s" in text}
 
 
 def _rfc3339(column: str) -> str:
@@ -103,25 +129,12 @@ SELECT {_READING}
 FROM (SELECT * FROM readings WHERE {{conditions}}) r {_ITS_UPLINK}
 ORDER BY r.dev_eui, r.quantity, r.channel, r.interval_end"""
 
-# The newest few of each series out of the index, and of these the newest: a tenant with years of readings
-# answers as fast as one with a day of them. The series themselves are found by stepping over the index.
 _NEWEST_READINGS = f"""
-WITH RECURSIVE series AS (
-    (SELECT dev_eui, quantity, channel FROM readings WHERE tenant = %(tenant)s
-     ORDER BY dev_eui, quantity, channel LIMIT 1)
-    UNION ALL
-    SELECT n.* FROM series s CROSS JOIN LATERAL (
-        SELECT dev_eui, quantity, channel FROM readings
-        WHERE tenant = %(tenant)s AND (dev_eui, quantity, channel) > (s.dev_eui, s.quantity, s.channel)
-        ORDER BY dev_eui, quantity, channel LIMIT 1) n
-)
 SELECT {_READING}
-FROM (SELECT n.* FROM series s CROSS JOIN LATERAL (
-          SELECT * FROM readings
-          WHERE dev_eui = s.dev_eui AND quantity = s.quantity AND channel = s.channel AND {{conditions}}
-          ORDER BY interval_end DESC LIMIT %(limit)s) n
+FROM (SELECT * FROM readings WHERE {{conditions}}
       ORDER BY interval_end DESC, dev_eui, quantity, channel LIMIT %(limit)s) r {_ITS_UPLINK}
 ORDER BY r.interval_end DESC, r.dev_eui, r.quantity, r.channel"""
+_COUNT_READINGS = "SELECT count(*) FROM (SELECT 1 FROM readings WHERE {conditions} LIMIT %(limit)s) newest"
 
 _RECEPTION = f"""
     jsonb_build_object('gateway_id', encode(gateway, 'hex'), 'received_at', {_rfc3339("received_at")},
