@@ -250,7 +250,7 @@ class Channel(RuleBasedStateMachine):
             while self.up_to + 1 in self.early:
                 self.up_to += 1
             self.window.receipted(self.up_to, self.now)
-            if self.up_to == before and len(self.window):
+            if self.up_to == before and len(self.window) and not self.window.sendable(self.now, SIZE):
                 wake_at = self.window.wake_at()
                 assert wake_at is not None, "nothing would ever happen again"
                 self.now = max(self.now, wake_at)
