@@ -39,6 +39,7 @@ def _common(config: Configuration = DEFAULT_FILE) -> None:
 def run_command_line(arguments: list[str]) -> int:
     """Run one command. Returns the exit status; raises CloudError."""
     command = typer.main.get_command(app)
+    before = os.environ.get(CONFIG_VARIABLE)
     try:
         outcome = command.main(args=arguments, prog_name="cloud-sync", standalone_mode=False)
     except typer.Abort:
@@ -50,4 +51,8 @@ def run_command_line(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "cloud-sync"
         raise UsageError(error.format_message(), hint=f"See: {path} --help") from None
+    finally:
+        os.environ.pop(CONFIG_VARIABLE, None)
+        if before is not None:
+            os.environ[CONFIG_VARIABLE] = before
     return outcome if isinstance(outcome, int) else 0

@@ -38,12 +38,15 @@ def settings_of(config: Path) -> CloudSettings:
 
 
 def moment(text: str) -> datetime:
-    """A time as RFC 3339; without a zone it is UTC. Raises UsageError."""
+    """A time as RFC 3339, in UTC; without a zone it is UTC. Raises UsageError."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        time = (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is no time", hint="Write it like 2026-11-24T12:00:00Z") from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    if not 1970 <= time.year <= 9998:  # what the database gives back, Python must hold
+        raise UsageError(f"{text!r} is not between 1970 and 9998", hint="Write it like 2026-11-24T12:00:00Z")
+    return time
 
 
 def moment_or_now(text: str | None) -> datetime:

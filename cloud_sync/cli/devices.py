@@ -40,7 +40,7 @@ def add(
         Path | None,
         typer.Option(
             "--file",
-            help="one DevEUI a line, or the JSON devices file of a gateway, whose keys are not read; "
+            help="one DevEUI a line, or the devices file of a gateway, whose keys are not read; "
             '"-": standard input',
         ),
     ] = None,
