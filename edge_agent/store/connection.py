@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from sqlcipher3 import dbapi2
@@ -18,7 +19,8 @@ from edge_agent.errors import AgentBug, AgentError, ConfigurationError, ServiceU
 from edge_agent.store.errors import StoreDamaged
 from edge_agent.store.key_provider import StoreKey
 
-PAGE_BYTES: Final = 4096
+PAGE_BYTES: Final = 1024
+"""A commit writes whole pages: small ones spare the card, and cost the store a few per cent of its size."""
 SALT_BYTES: Final = 16
 _PLAIN_HEADER: Final = b"SQLite format 3\x00"
 
@@ -33,7 +35,6 @@ _WRITER: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
-    f"PRAGMA journal_size_limit = {256 * PAGE_BYTES}",
 )
 
 Row = tuple[Any, ...]
@@ -101,18 +102,15 @@ class Database:
         finally:
             cursor.close()
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def roll_back(self) -> None:
+        """End a transaction, if one is open, as if it had not been."""
+        if self._connection.in_transaction:
+            with contextlib.suppress(dbapi2.Error):
+                self._connection.execute("ROLLBACK")
+
+    def transaction(self) -> Transaction:
         """All or nothing; on disk when it is left."""
-        self.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                with contextlib.suppress(dbapi2.Error):
-                    self._connection.execute("ROLLBACK")
-            raise
+        return Transaction(self)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -144,6 +142,30 @@ class Database:
             with contextlib.suppress(OSError):
                 self._damage_marker.touch()
         raise _translated(code, str(error), self.path) from None
+
+
+class Transaction:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when an exception passes. A class, as each uplink enters one."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._database.roll_back()
+            return
+        try:
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._database.roll_back()
+            raise
 
 
 def _code(error: dbapi2.Error) -> int:
@@ -222,6 +244,7 @@ def _unlock(database: Database, key: StoreKey, header: bytes | None) -> None:
     connection = database._connection  # noqa: SLF001 - same file, before anybody else has it
     connection.execute("PRAGMA cipher_log = off")  # it would write to standard error
     connection.set_key(_key_text(key))
+    connection.execute(f"PRAGMA cipher_page_size = {PAGE_BYTES}")
     if not connection.execute("PRAGMA cipher_version").fetchone():
         raise AgentBug("this Python has no SQLCipher: readings would be kept in clear")
     try:
@@ -258,6 +281,7 @@ def page_faults(path: Path, key: StoreKey) -> list[str]:
         try:
             connection.execute("PRAGMA cipher_log = off")
             connection.set_key(_key_text(key))
+            connection.execute(f"PRAGMA cipher_page_size = {PAGE_BYTES}")
             found = {text for (text,) in connection.execute("PRAGMA cipher_integrity_check")}
         finally:
             connection.close()

@@ -1,21 +1,20 @@
-"""Devices: their sessions with keys, the highest counter taken, and what was not taken of them."""
+"""Devices: their sessions with keys, when they were heard, and what was not taken of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from edge_agent.errors import AgentBug, UsageError
+from edge_agent.errors import UsageError
 from edge_agent.lorawan.identifiers import DevAddr
 from edge_agent.lorawan.keys import AES128Key
 from edge_agent.lorawan.session import Session
-from edge_agent.network.outcome import Admitted
 from edge_agent.network.reason import Reason
 from edge_agent.store.connection import Database, Row
-from edge_agent.store.rows import snr_tenths, spanned_date
+from edge_agent.store.counters import Seen
+from edge_agent.store.rows import SPAN, spanned_date
 from edge_codecs.identifiers import DevEUI
-from edge_codecs.reading import TimeQuality
 
 _SESSION: Final = (
     "d.dev_eui, d.dev_addr, d.lorawan, d.f_nwk_s_int_key, d.s_nwk_s_int_key, d.nwk_s_enc_key, d.app_s_key, "
@@ -45,84 +44,29 @@ class RejectionSum:
     last_seen_ms: int
 
 
-Counters = dict[DevEUI, tuple[int, int | None]]
-"""(session number, highest counter taken) by device."""
-
-
-def counters(database: Database) -> Counters:
-    """The counters of all devices."""
-    rows = database.each("SELECT dev_eui, session, f_cnt_up FROM devices")
-    return {DevEUI(dev_eui): (session, f_cnt_up) for dev_eui, session, f_cnt_up in rows}
-
-
-def advance(
-    database: Database,
-    known: Counters,
-    taken: Sequence[tuple[Admitted, tuple[int, TimeQuality] | None]],
-    span: int | None,
-) -> Counters:
-    """Move the counters of the devices, within the caller's transaction; returns those that moved.
-
-    A device that was removed or reset meanwhile keeps what it has. Raises AgentBug for a counter that is not
-    above the last: such a frame must never have been admitted.
-    """
-    moved: Counters = {}
-    frames: dict[DevEUI, int] = {}
-    last: dict[DevEUI, tuple[Admitted, tuple[int, TimeQuality] | None]] = {}
-    for uplink, date in taken:
-        dev_eui = uplink.dev_eui
-        present = moved.get(dev_eui) or known.get(dev_eui)
-        if present is None or present[0] != uplink.session:
-            continue
-        if present[1] is not None and uplink.f_cnt <= present[1]:
-            raise AgentBug(f"counter {uplink.f_cnt} of {dev_eui} was taken before")
-        moved[dev_eui] = (uplink.session, uplink.f_cnt)
-        frames[dev_eui] = frames.get(dev_eui, 0) + 1
-        last[dev_eui] = (uplink, date)
-    values = [
-        (
-            uplink.f_cnt,
-            frames[dev_eui],
-            date[0] if date else None,
-            uplink.frame.monotonic_ns,
-            None if date else span,
-            uplink.frame.rssi_dbm,
-            snr_tenths(uplink.frame),
-            dev_eui,
-        )
-        for dev_eui, (uplink, date) in last.items()
-    ]
-    if values:
-        database.execute_many(
-            "UPDATE devices SET f_cnt_up = ?, uplinks = uplinks + ?, seen_ms = ?, seen_ns = ?, "
-            "seen_span = ?, rssi_dbm = ?, snr_tenths = ? WHERE dev_eui = ?",
-            values,
-        )
-    return moved
-
-
-def sessions(database: Database) -> list[Session]:
-    """All sessions, by DevEUI."""
-    return [_session(row) for row in database.all(f"SELECT {_SESSION} FROM devices d ORDER BY d.dev_eui")]  # noqa: S608
-
-
-def entries(database: Database) -> list[DeviceEntry]:
-    """All devices, by DevEUI."""
+def entries(database: Database, seen: Mapping[DevEUI, Seen]) -> list[DeviceEntry]:
+    """All devices, by DevEUI; `seen` is what the table does not say yet."""
     rows = database.all(
-        f"SELECT {_SESSION}, d.uplinks, d.rssi_dbm, d.snr_tenths, d.seen_ms, d.seen_ns, s.before_ns, "  # noqa: S608
-        "s.before_ms, s.before_quality, s.after_ns, s.after_ms, s.quality "
+        f"SELECT {_SESSION}, d.uplinks, d.rssi_dbm, d.snr_tenths, d.seen_ms, d.seen_ns, {SPAN} "  # noqa: S608
         "FROM devices d LEFT JOIN spans s ON s.number = d.seen_span ORDER BY d.dev_eui"
     )
-    return [_entry(row) for row in rows]
+    return [_entry(database, row, seen.get(DevEUI(row[0]))) for row in rows]
 
 
-def _entry(row: Row) -> DeviceEntry:
+def _entry(database: Database, row: Row, newer: Seen | None) -> DeviceEntry:
+    session = _session(row[:11])
     uplinks, rssi_dbm, tenths, seen_ms, seen_ns, *span = row[11:]
+    if newer is not None:
+        session = replace(session, f_cnt_up=newer.f_cnt)
+        uplinks += newer.frames
+        rssi_dbm, tenths, seen_ms, seen_ns = newer.rssi_dbm, newer.snr_tenths, newer.seen_ms, newer.seen_ns
+        span = [None]
+        if newer.seen_span is not None:
+            found = database.one(f"SELECT {SPAN} FROM spans s WHERE number = ?", (newer.seen_span,))  # noqa: S608
+            span = list(found or span)
     if seen_ms is None and span[-1] is not None:
         seen_ms, _ = spanned_date(seen_ns, *span)
-    return DeviceEntry(
-        _session(row[:11]), uplinks, seen_ms, rssi_dbm, None if tenths is None else tenths / 10
-    )
+    return DeviceEntry(session, uplinks, seen_ms, rssi_dbm, None if tenths is None else tenths / 10)
 
 
 def _session(row: Row) -> Session:

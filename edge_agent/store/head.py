@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.store.connection import Database
+from edge_agent.store.counters import save_counters, uncounted
 from edge_agent.store.row_ranges import from_text, merged, ranges_of
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.manifest import RowRange, StreamId
@@ -77,7 +78,7 @@ class Head:
 def begin_life(database: Database, gateway: GatewayId) -> None:
     """The first stream of a new file."""
     database.execute(
-        "INSERT INTO life VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0, NULL)",
+        "INSERT INTO life VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0, 0, NULL)",
         (secrets.token_bytes(8), bytes(gateway), this_machine()),
     )
 
@@ -103,6 +104,7 @@ def begin_stream(database: Database, gateway: GatewayId, loose: Sequence[RowRang
     retention period, below `base`. The old stream's batches go: nobody may send them any more.
     """
     head = Head.load(database)
+    save_counters(database, uncounted(database), head.last_id)
     runs = _present(database, head, unconfirmed(database, head) if loose is None else loose)
     if len(runs) == 1 and runs[0].last == head.last_id:
         base, last_id, moved = runs[0].first - 1, head.last_id, 0
@@ -120,8 +122,8 @@ def begin_stream(database: Database, gateway: GatewayId, loose: Sequence[RowRang
     database.execute("DELETE FROM holes")
     database.execute(
         "UPDATE life SET stream = ?, gateway = ?, machine = ?, copied = 0, base = ?, highest_id = ?, "
-        "rows_gone = rows_gone + ?, confirmed = 0 WHERE number = 1",
-        (stream, bytes(gateway), this_machine(), base, last_id, moved),
+        "rows_gone = rows_gone + ?, counted = ?, confirmed = 0 WHERE number = 1",
+        (stream, bytes(gateway), this_machine(), base, last_id, moved, last_id),
     )
     return StreamId(stream)
 

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from edge_agent.store import devices
 from edge_agent.store.connection import Database, connect
+from edge_agent.store.counters import uncounted
 from edge_agent.store.devices import DeviceEntry, RejectionSum
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.migrations import expect_current, released
@@ -135,7 +136,7 @@ class Reader:
 
     def devices(self) -> list[DeviceEntry]:
         """All devices, by DevEUI."""
-        return devices.entries(self._database)
+        return devices.entries(self._database, uncounted(self._database))
 
     def rejections(self, dev_eui: DevEUI | None = None) -> list[RejectionSum]:
         """Sums by reason, most frequent first: of one device, or of all frames."""

@@ -17,13 +17,15 @@ from edge_codecs.row_layout import MAX_FREQUENCY_HZ, MAX_TIME_MS
 INSERT: Final = f"INSERT INTO uplinks VALUES ({', '.join('?' * 17)})"  # noqa: S608 - no value is put in
 
 _COLUMNS: Final = """u.id, u.dev_eui, u.session, u.f_cnt, u.f_port, u.payload, u.codec, u.codec_version,
-    u.frequency_hz, u.data_rate, u.rssi_dbm, u.snr_tenths, u.monotonic_ns, u.received_ms, u.quality,
-    s.before_ns, s.before_ms, s.before_quality, s.after_ns, s.after_ms, s.quality"""
+    u.frequency_hz, u.data_rate, u.rssi_dbm, u.snr_tenths, u.monotonic_ns, u.received_ms, u.quality"""
+
+SPAN: Final = "s.before_ns, s.before_ms, s.before_quality, s.after_ns, s.after_ms, s.quality"
+"""What `spanned_date` takes behind the moment."""
 
 DATED: Final = "(u.received_ms IS NOT NULL OR s.quality IS NOT NULL)"
 """The row's time is known, or is known to be unknowable."""
 
-SELECT: Final = f"SELECT {_COLUMNS} FROM uplinks u LEFT JOIN spans s ON s.number = u.span"  # noqa: S608
+SELECT: Final = f"SELECT {_COLUMNS}, {SPAN} FROM uplinks u LEFT JOIN spans s ON s.number = u.span"  # noqa: S608
 """Rows for `uplink_of`; it needs DATED ones."""
 
 _MAX_DB: Final = 3000
@@ -37,7 +39,7 @@ def row_of(
     date: tuple[int, TimeQuality] | None,
     span: int | None,
 ) -> Row:
-    """Values for INSERT. `date` is UTC in ms and its quality; None: `span` will date it."""
+    """Values for INSERT. `date` is UTC in ms and its quality; without one `span` will date it."""
     frame = uplink.frame
     return (
         row_id,
@@ -48,21 +50,20 @@ def row_of(
         uplink.payload,
         uplink.codec,
         uplink.codec_version,
-        min(max(frame.frequency_hz, 0), MAX_FREQUENCY_HZ),
+        _within(frame.frequency_hz, 0, MAX_FREQUENCY_HZ),
         frame.data_rate,
-        _within_db(frame.rssi_dbm),
+        _within(frame.rssi_dbm, -_MAX_DB, _MAX_DB),
         snr_tenths(frame),
         boot,
         frame.monotonic_ns,
-        date[0] if date else None,
-        date[1] if date else None,
-        span,
+        *(date or (None, None)),
+        None if date else span,
     )
 
 
 def snr_tenths(frame: RxFrame) -> int | None:
     """SNR in 1/10 dB, as it travels."""
-    return None if frame.snr_db is None else _within_db(round(frame.snr_db * 10))
+    return None if frame.snr_db is None else _within(round(frame.snr_db * 10), -_MAX_DB, _MAX_DB)
 
 
 def uplink_of(row: Row, *, decode: bool = True) -> Uplink:
@@ -122,8 +123,10 @@ def spanned_date(
 
 def clamped_ms(utc_ms: int) -> int:
     """A time that a batch can carry: a clock that is far off must not stop the batches."""
-    return min(max(utc_ms, 0), MAX_TIME_MS)
+    return _within(utc_ms, 0, MAX_TIME_MS)
 
 
-def _within_db(value: int) -> int:
-    return min(max(value, -_MAX_DB), _MAX_DB)
+def _within(value: int, lowest: int, highest: int) -> int:
+    if lowest <= value <= highest:
+        return value
+    return lowest if value < lowest else highest

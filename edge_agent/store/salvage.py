@@ -31,10 +31,10 @@ from edge_codecs.manifest import RowRange
 log = logging.getLogger(__name__)
 
 _CHUNK: Final = 500
-_STRIDE: Final = 8
-"""Fewer rows than any page holds."""
+_STRIDE: Final = 4
+"""Fewer rows than most pages hold."""
 _LONGEST_STRIDE: Final = 1024
-_MOST_ROWS_A_PAGE: Final = 64
+_MOST_ROWS_A_PAGE: Final = 32
 _NOBODY: Final = GatewayId(bytes(8))
 
 _TABLES: Final = {
@@ -185,13 +185,14 @@ def _life(source: _Source, target: Database) -> Row | None:
     """Copy the one row of `life`; without it the stream starts from nothing, and all rows go again."""
     begin_life(target, _NOBODY)
     try:
-        rows = source.all("SELECT gateway, base, highest_id, rows_gone, confirmed FROM life WHERE number = 1")
+        rows = source.all("SELECT gateway, base, highest_id, rows_gone, counted, confirmed FROM life")
     except StoreDamaged:
         return None
     if not rows:
         return None
     target.execute(
-        "UPDATE life SET gateway = ?, base = ?, highest_id = ?, rows_gone = ?, confirmed = ?", rows[0]
+        "UPDATE life SET gateway = ?, base = ?, highest_id = ?, rows_gone = ?, counted = ?, confirmed = ?",
+        rows[0],
     )
     return rows[0]
 

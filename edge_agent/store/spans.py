@@ -14,7 +14,7 @@ class Spans:
     def __init__(self, database: Database, boot: str) -> None:
         self._database = database
         self._boot = boot
-        self._last_in_step: Anchor | None = None
+        self._last_in_step: ClockReading | None = None
         row = database.one("SELECT number FROM boots WHERE boot = ?", (boot,))
         if row is None:
             with database.transaction():
@@ -38,7 +38,7 @@ class Spans:
 
     def note(self, reading: ClockReading) -> None:
         """Remember that the clock was in step then."""
-        self._last_in_step = Anchor(reading.monotonic_ns, reading.utc_ms, reading.quality)
+        self._last_in_step = reading
 
     def open(self) -> int:
         """The number of the span that rows of now belong to; within the caller's transaction."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from edge_agent.clock import ClockReading
 from edge_agent.lorawan.session import Session
@@ -22,6 +22,7 @@ from edge_agent.network.reason import Reason
 from edge_agent.store import devices, migrations
 from edge_agent.store.batches import FormedBatch, Outbox
 from edge_agent.store.connection import Database, NoRoom, connect
+from edge_agent.store.counters import Counters, Dated, save_counters
 from edge_agent.store.dating import Anchor
 from edge_agent.store.devices import DeviceEntry, RejectionSum
 from edge_agent.store.errors import ReceiptMismatch, StoreDamaged, StoreFull
@@ -43,6 +44,8 @@ __all__ = ["DeviceEntry", "FormedBatch", "Pending", "RejectionSum", "Store", "St
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+_DAY_MS: Final = 86_400_000
 
 
 def boottime_ns() -> int:
@@ -110,7 +113,7 @@ class Store:
         self._head = Head.load(database)
         self._spans = Spans(database, boot)
         self._outbox = Outbox(database)
-        self._counters = devices.counters(database)
+        self._counters = Counters(database)
 
     @classmethod
     def open(
@@ -190,30 +193,31 @@ class Store:
         """
         if clock is not None:
             self._spans.note(clock)
-        dated = [(uplink, _date(uplink, clock)) for uplink in uplinks]
-        self._make_room(len(dated))
+        dated = _dated(uplinks, clock)
+        if not self._space.take(len(dated)):
+            self._make_room(len(dated))
         return self._write(lambda: self._keep(dated))
 
-    def _keep(self, dated: list[tuple[Admitted, tuple[int, TimeQuality] | None]]) -> int:
+    def _keep(self, dated: Dated) -> int:
         boot, row_id = self._spans.boot, self._head.last_id
         span: int | None = None
-        undated = 0
         rows = []
         with self._database.transaction():
             if any(date is None for _, date in dated):
                 span = self._spans.open()
             for uplink, date in dated:
-                if uplink.message is None:
-                    continue
-                row_id += 1
-                undated += date is None
-                rows.append(row_of(row_id, uplink, boot, date, None if date else span))
-            moved = devices.advance(self._database, self._counters, dated, span)
+                if uplink.message is not None:
+                    row_id += 1
+                    rows.append(row_of(row_id, uplink, boot, date, span))
+            newer = self._counters.judge(dated, span)
             self._database.execute_many(INSERT, rows)
+            save = self._counters.due(len(rows), has_row=len(rows) == len(dated))
+            if save:
+                save_counters(self._database, self._counters.unsaved | newer, row_id)
         self._head.last_id = row_id
-        self._counters |= moved
+        self._counters.kept(newer, len(rows), saved=save)
         if span is not None:
-            self._spans.kept(span, undated)
+            self._spans.kept(span, sum(row[-1] is not None for row in rows))
         return self._head.last_row
 
     def clock_in_step(self, reading: ClockReading) -> int:
@@ -239,11 +243,11 @@ class Store:
 
     def sessions(self) -> list[Session]:
         """All devices' sessions, each with its highest counter."""
-        return devices.sessions(self._database)
+        return [entry.session for entry in self.devices()]
 
     def devices(self) -> list[DeviceEntry]:
         """All devices, by DevEUI."""
-        return devices.entries(self._database)
+        return devices.entries(self._database, self._counters.unsaved)
 
     def add_devices(self, sessions: Sequence[Session]) -> list[Session]:
         """Add devices, all or none; returns the sessions as they are kept.
@@ -252,7 +256,8 @@ class Store:
         Raises UsageError for one that is here now.
         """
         added = self._change(lambda: [devices.add(self._database, session) for session in sessions])
-        self._counters |= {session.dev_eui: (session.number, session.f_cnt_up) for session in added}
+        for session in added:
+            self._counters.set(session.dev_eui, session.number, session.f_cnt_up)
         return added
 
     def add_device(self, session: Session) -> Session:
@@ -261,14 +266,23 @@ class Store:
 
     def remove_device(self, dev_eui: DevEUI) -> None:
         """Forget a device and its keys; its rows stay. Raises UsageError if it is not here."""
+        self._save_counters()
         self._change(lambda: devices.remove(self._database, dev_eui))
-        del self._counters[dev_eui]
+        self._counters.forget(dev_eui)
 
     def reset_counter(self, dev_eui: DevEUI) -> Session:
         """Let the frame counter begin anew, under the next session number. Raises UsageError."""
+        self._save_counters()
         session = self._change(lambda: devices.reset(self._database, dev_eui))
-        self._counters[dev_eui] = (session.number, None)
+        self._counters.set(dev_eui, session.number, None)
         return session
+
+    def _save_counters(self) -> None:
+        self._change(self._write_counters)
+        self._counters.saved()
+
+    def _write_counters(self) -> None:
+        save_counters(self._database, self._counters.unsaved, self._head.last_id)
 
     # Batches
 
@@ -325,6 +339,7 @@ class Store:
         """Begin a new life: rows without a receipt will be batched anew, from row 1 and batch 1."""
         stream = self._change(lambda: begin_stream(self._database, self._head.gateway))
         self._head = Head.load(self._database)
+        self._counters.saved()
         self._outbox.dates_changed()
         return stream
 
@@ -357,7 +372,7 @@ class Store:
         At most some thousand a call, so that nothing waits for long. The rows of the last batch stay: it is
         the head of the chain.
         """
-        return self._write(lambda: self._space.expire(self._head, now_ms, self._retention_days))
+        return self._write(lambda: self._let_go(now_ms - self._retention_days * _DAY_MS))
 
     def checkpoint(self) -> None:
         """Write the log back into the file once it has grown, so that it stays small."""
@@ -383,10 +398,16 @@ class Store:
 
     # Room
 
+    def _let_go(self, before_ms: int | None) -> int:
+        gone = self._space.let_go(self._head, before_ms, self._write_counters)
+        if gone:
+            self._counters.saved()
+        return gone
+
     def _make_room(self, rows: int) -> None:
         """Let confirmed rows go until the cap has room for that many more. Raises StoreFull."""
-        while not self._space.take(rows):
-            if self._write(lambda: self._space.free(self._head)) == 0:
+        while True:
+            if self._write(lambda: self._let_go(None)) == 0:
                 raise StoreFull(
                     f"{self._max_bytes} bytes are full of readings that the cloud has not confirmed"
                 )
@@ -410,7 +431,7 @@ class Store:
         gone = 0
         while True:
             try:
-                gone = self._space.free(self._head)
+                gone = self._let_go(None)
                 self._space.checkpoint(now=True)
                 return transaction()
             except NoRoom:
@@ -418,15 +439,19 @@ class Store:
                     raise StoreFull(f"no room on the disk for {self._database.path}") from None
 
 
-def _date(uplink: Admitted, clock: ClockReading | None) -> tuple[int, TimeQuality] | None:
-    """UTC in ms at the end of reception: by the concentrator's GPS, else by a clock that is in step."""
-    frame = uplink.frame
-    if frame.gps_ms is not None:
-        return clamped_ms(frame.gps_ms), TimeQuality.GPS
-    if clock is None:
-        return None
-    anchor = Anchor(clock.monotonic_ns, clock.utc_ms, clock.quality)
-    return clamped_ms(anchor.utc_ms_at(frame.monotonic_ns)), clock.quality
+def _dated(uplinks: Sequence[Admitted], clock: ClockReading | None) -> Dated:
+    """Each with UTC in ms at the end of reception: by the concentrator's GPS, else by a clock in step."""
+    anchor = None if clock is None else Anchor(clock.monotonic_ns, clock.utc_ms, clock.quality)
+    dated: list[tuple[Admitted, tuple[int, TimeQuality] | None]] = []
+    for uplink in uplinks:
+        frame = uplink.frame
+        if frame.gps_ms is not None:
+            dated.append((uplink, (clamped_ms(frame.gps_ms), TimeQuality.GPS)))
+        elif anchor is None:
+            dated.append((uplink, None))
+        else:
+            dated.append((uplink, (clamped_ms(anchor.utc_ms_at(frame.monotonic_ns)), anchor.quality)))
+    return dated
 
 
 def _open(path: Path, key: StoreKey, gateway: GatewayId) -> Database:

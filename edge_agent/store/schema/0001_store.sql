@@ -8,6 +8,7 @@ CREATE TABLE life (
     base INTEGER NOT NULL,              -- uplinks.id of row n of the stream is base + n
     highest_id INTEGER NOT NULL,        -- no smaller than any id that was ever given and then went
     rows_gone INTEGER NOT NULL,         -- ids up to the highest that are no longer here
+    counted INTEGER NOT NULL,           -- uplinks up to this id are in the counters of their devices
     confirmed INTEGER NOT NULL,         -- highest batch with a receipt, 0: none
     receiver_ms INTEGER                 -- the receiver's time in the last receipt
 ) STRICT;
@@ -50,6 +51,7 @@ CREATE TABLE uplinks (
 
 CREATE INDEX uplinks_by_span ON uplinks (span) WHERE span IS NOT NULL;
 
+-- Frame counters stand here up to the uplink life.counted; each uplink behind it says its own.
 CREATE TABLE devices (
     number INTEGER PRIMARY KEY,
     dev_eui BLOB NOT NULL UNIQUE,
