@@ -41,4 +41,5 @@ def _table(name: str, section: BaseModel) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, Path):
         value = str(value)
-    return json.dumps(value, ensure_ascii=False)  # TOML's strings, numbers and booleans are JSON's
+    # TOML's strings, numbers and booleans are JSON's, but for one control character
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
