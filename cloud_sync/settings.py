@@ -27,7 +27,7 @@ class Database(_Section):
     """PostgreSQL 15 or newer. Keep a password out of this file: PGPASSFILE, or peer authentication."""
 
     dsn: str = Field(
-        "dbname=clipr",
+        default="dbname=clipr",
         repr=False,
         description="connection string; the login must be a member of the role that a command needs",
     )
@@ -36,38 +36,41 @@ class Database(_Section):
 class Mqtt(_Section):
     """The broker, MQTT 5 over mutual TLS 1.3."""
 
-    host: str = Field("localhost", description="the broker's host name, as its certificate spells it")
-    port: int = Field(8883, ge=1, le=65535, description="the broker's port")
-    ca_file: Path = Field(STATE_DIRECTORY / "ca" / "ca.crt", description="certificate of the authority")
-    certificate_file: Path = Field(
-        STATE_DIRECTORY / "receiver.crt", description="the receiver's certificate (ca issue-receiver)"
+    host: str = Field(default="localhost", description="the broker's host name, as its certificate spells it")
+    port: int = Field(default=8883, ge=1, le=65535, description="the broker's port")
+    ca_file: Path = Field(
+        default=STATE_DIRECTORY / "ca" / "ca.crt", description="certificate of the authority"
     )
-    key_file: Path = Field(STATE_DIRECTORY / "receiver.key", description="its private key, mode 0600")
+    certificate_file: Path = Field(
+        default=STATE_DIRECTORY / "receiver.crt", description="the receiver's certificate (ca issue-receiver)"
+    )
+    key_file: Path = Field(default=STATE_DIRECTORY / "receiver.key", description="its private key, mode 0600")
     shared_group: str = Field(
-        "receivers",
+        default="receivers",
         pattern=r"^[A-Za-z0-9_-]+$",
         description="receivers of one group share the load; each message goes to one of them",
     )
     client_id: str = Field(
-        "receiver-1",
+        default="receiver-1",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="stable, and different for each receiver: its unfinished share waits under this name",
     )
-    keepalive_s: int = Field(60, ge=5, le=3600, description="MQTT keepalive, seconds")
+    keepalive_s: int = Field(default=60, ge=5, le=3600, description="MQTT keepalive, seconds")
 
 
 class Keys(_Section):
     """The receiver's own keys (made by: keys init)."""
 
     directory: Path = Field(
-        STATE_DIRECTORY / "keys", description="sealing keys (X25519, numbered) and the receipt key (Ed25519)"
+        default=STATE_DIRECTORY / "keys",
+        description="sealing keys (X25519, numbered) and the receipt key (Ed25519)",
     )
 
 
 class Ca(_Section):
     """The development authority; leave it off the receiver's machine in production."""
 
-    directory: Path = Field(STATE_DIRECTORY / "ca", description="the authority's key and certificate")
+    directory: Path = Field(default=STATE_DIRECTORY / "ca", description="the authority's key and certificate")
 
 
 class CloudSettings(BaseSettings):
@@ -108,8 +111,10 @@ def load(file: Path) -> CloudSettings:
             f"there is no configuration at {file}",
             hint="Print a commented one with: cloud-sync config example",
         ) from None
-    except PermissionError:
-        raise ConfigurationError(f"may not read {file}", hint="Run as the user cloud-sync") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"may not read {file}: {error.strerror}", hint="Is it a file, and may the user cloud-sync read it?"
+        ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} is not UTF-8 text", hint="Save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:

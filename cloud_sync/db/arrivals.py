@@ -22,6 +22,7 @@ from edge_codecs.clipr import Event, History
 from edge_codecs.columns import RowColumns
 from edge_codecs.identifiers import DevEUI
 
+
 class Turns:
     """Numbers for tenants: what marks their rows in the incoming tables."""
 
@@ -52,7 +53,9 @@ class Prepared:
 
     batch: Verified
     registry_version: int
-    rows: BatchRows | None = None  # None: a value that no table holds
+    rows: BatchRows | None = None
+    unstorable: bool = False
+    """It has a value that no table holds: only its evidence is kept."""
     parts: dict[str, Part] = field(default_factory=dict)
     refused: list[RefusedRow] = field(default_factory=list)
     """Rows of nobody."""
@@ -83,7 +86,7 @@ def prepare(batch: Verified, registry: Registry, turns: Turns, now_ms: int) -> P
         for tenant, chosen in placement.tenants.items():
             prepared.parts[tenant] = _part(batch, rows, turns.number(tenant), chosen)
     except Unstorable:
-        return Prepared(batch, registry.version)
+        return Prepared(batch, registry.version, unstorable=True)
     prepared.refused = [_refused(batch, rows, row, reason) for row, reason in placement.refused]
     prepared.rows = rows
     return prepared
@@ -101,7 +104,10 @@ def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | N
             part.events.append(_event(batch, rows, row, message))
         elif isinstance(message, History):
             intervals = list(_intervals(message))
-            if intervals[0].end_ms > columns.received_ms[row] + AHEAD_MS or intervals[-1].end_ms < EARLIEST_MS:
+            if (
+                intervals[0].end_ms > columns.received_ms[row] + AHEAD_MS
+                or intervals[-1].end_ms < EARLIEST_MS
+            ):
                 part.refused.append(_refused(batch, rows, row, "history_implausible"))
             else:
                 part.history.append((row, columns.devices[columns.device[row]].dev_eui, intervals))

@@ -47,7 +47,7 @@ def connect(dsn: str, role: str | None = None) -> psycopg.Connection:
         connection.close()
         raise ConfigurationError(
             f"the database login may not act as {role}: {error.diag.message_primary}",
-            hint=f"Has it been migrated (cloud-sync db migrate)? Then as an administrator: GRANT {role} TO <login>",
+            hint=f"First: cloud-sync db migrate. Then, as an administrator: GRANT {role} TO <login>",
         ) from None
     return connection
 

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat
-from typing import Final
+from typing import Final, TypeVar
 
 from edge_codecs.clipr import encode
 from edge_codecs.clipr.uplink import REPORT
 from edge_codecs.columns import Device, RowColumns
+
+_Value = TypeVar("_Value")
 
 HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TAIL: Final = b"\xff\xff"
@@ -30,7 +32,8 @@ UPLINK_COLUMNS: Final = (
     "row", "f_cnt", "received_at", "rssi_dbm", "time_quality",  # the row
     "snr_db", "frequency_hz", "data_rate", "f_port", "payload",
     "interval_s", "channels",  # of a report; else NULL and 0
-    "minimum_0", "maximum_0", "last_0", "minimum_1", "maximum_1", "last_1", "minimum_2", "maximum_2", "last_2",
+    "minimum_0", "maximum_0", "last_0", "minimum_1", "maximum_1", "last_1",
+    "minimum_2", "maximum_2", "last_2",
 )  # fmt: skip
 HISTORY_COLUMNS: Final = (
     "turn", "gateway", "stream", "row", "dev_eui", "session", "f_cnt",
@@ -167,7 +170,9 @@ class BatchRows:
                     readings += shape.bit_count() * len(chosen)
                 else:
                     messages = [(c.others[index][0], encode(c.others[index][1])) for index in chosen]
-                    parts.append(b"".join([starts[row] + _payload(*message) + _NO_REPORT for row, message in messages]))
+                    parts.append(
+                        b"".join([starts[row] + _payload(*message) + _NO_REPORT for row, message in messages])
+                    )
             return b"".join(parts), readings
         except (struct.error, OverflowError) as error:
             raise Unstorable(f"a value that no column holds: {error}") from None
@@ -177,21 +182,16 @@ class BatchRows:
         c = self._columns
         head = len(UPLINK_COLUMNS).to_bytes(2, "big") + _INT4.pack(4, turn) + self._batch
         devices = [head + _device(device) for device in c.devices]
-        return list(
-            map(
-                b"".join,
-                zip(
-                    map(devices.__getitem__, c.device),
-                    map(
-                        _ROW.pack,
-                        repeat(8), self.row_numbers, repeat(8), c.f_cnt,
-                        repeat(8), map(timestamp, c.received_ms), repeat(2), c.rssi_dbm, repeat(2), c.time_quality,
-                    ),
-                    map(_SNRS.__getitem__, c.snr_db),
-                    map(_RADIOS.__getitem__, zip(c.frequency_hz, c.data_rate, strict=True)),
-                ),
-            )
+        times = map(timestamp, c.received_ms)
+        rows = map(
+            _ROW.pack,
+            repeat(8), self.row_numbers, repeat(8), c.f_cnt, repeat(8), times,
+            repeat(2), c.rssi_dbm, repeat(2), c.time_quality,
         )  # fmt: skip
+        snrs = map(_SNRS.__getitem__, c.snr_db)
+        radios = map(_RADIOS.__getitem__, zip(c.frequency_hz, c.data_rate, strict=True))
+        columns = zip(map(devices.__getitem__, c.device), rows, snrs, radios, strict=True)
+        return list(map(b"".join, columns))
 
     def _by_shape(self, wanted: set[int] | None) -> dict[int, Sequence[int]]:
         """Indices of the reports by their channels; under 0, indices of the other messages."""
@@ -212,32 +212,37 @@ class BatchRows:
         """The tuples of those reports that have the channels of `shape`."""
         reports = self._columns.reports
         payloads = self._report_payloads
-        entries = self._first_entries(shape, chosen)
+        intervals = {
+            interval_s: _SHAPE.pack(4, interval_s, 2, shape) for interval_s in set(reports.interval_s)
+        }
         pieces: list[Iterable[bytes]] = [
             map(starts.__getitem__, map(reports.row.__getitem__, chosen)),
             repeat(_PAYLOAD.pack(2, REPORT, len(payloads[chosen[0]]))),
             map(payloads.__getitem__, chosen),
-            map(_SHAPE.pack, repeat(4), map(reports.interval_s.__getitem__, chosen), repeat(2), repeat(shape)),
+            map(intervals.__getitem__, map(reports.interval_s.__getitem__, chosen)),
         ]
-        present = 0
+        entries = self._entries(shape, chosen)
         for channel in range(CHANNELS):
-            if not shape >> channel & 1:
+            if shape >> channel & 1:
+                at = next(entries)
+                pieces += [
+                    map(_NUMERICS.__getitem__, _at(values, at))
+                    for values in (reports.minimum, reports.maximum, reports.last)
+                ]
+            else:
                 pieces.append(repeat(3 * _NULL))
-                continue
-            at = entries if not present else [entry + present for entry in entries]
-            for values in (reports.minimum, reports.maximum, reports.last):
-                pieces.append(map(_NUMERICS.__getitem__, map(values.__getitem__, at)))
-            present += 1
-        return b"".join(chain.from_iterable(zip(*pieces, strict=False)))  # some repeat for ever
+        return b"".join(chain.from_iterable(zip(*pieces, strict=False)))  # some pieces repeat for ever
 
-    def _first_entries(self, shape: int, chosen: Sequence[int]) -> Sequence[int]:
-        """Where the channel entries of each chosen report begin."""
+    def _entries(self, shape: int, chosen: Sequence[int]) -> Iterator[slice | list[int]]:
+        """Where the channel entries of the chosen reports are: those of the first channel, of the second …"""
         bitmap = self._columns.reports.bitmap
-        if len(chosen) == len(bitmap):
-            channels = shape.bit_count()
-            return range(0, len(bitmap) * channels, channels)
+        channels = shape.bit_count()
+        if len(chosen) == len(bitmap):  # all, and all alike
+            yield from (slice(number, None, channels) for number in range(channels))
+            return
         begins = list(accumulate((bits.bit_count() for bits in map((7).__and__, bitmap)), initial=0))
-        return [begins[index] for index in chosen]
+        for number in range(channels):
+            yield [begins[index] + number for index in chosen]
 
     @functools.cached_property
     def _report_payloads(self) -> list[bytes]:
@@ -269,6 +274,10 @@ class BatchRows:
             + _NUMERICS[interval.maximum]
             for interval in intervals
         )
+
+
+def _at(values: Sequence[_Value], where: slice | list[int]) -> Iterable[_Value]:
+    return values[where] if isinstance(where, slice) else map(values.__getitem__, where)
 
 
 def _device(device: Device) -> bytes:

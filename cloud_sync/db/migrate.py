@@ -54,7 +54,7 @@ def migrations() -> list[Migration]:
 
 
 def migrate(dsn: str, *, today: date | None = None) -> Migrated:
-    """Bring the database up to date: roles, schema, partitions. Safe to run at every start, by several at once.
+    """Bring the database up to date: roles, schema, partitions. Safe at every start, and by several at once.
 
     The login must be the database's owner and may create roles (or be a superuser, for a first try).
     Raises ConfigurationError if it may not, or if a file that is applied already has changed.
@@ -87,7 +87,8 @@ def _apply(connection: psycopg.Connection) -> list[str]:
     with connection.transaction():
         if connection.execute("SELECT to_regclass('clipr.schema_migrations')").fetchone() == (None,):
             connection.execute(_LEDGER.encode())
-        known = dict(connection.execute("SELECT number, checksum FROM clipr.schema_migrations").fetchall())
+        rows = connection.execute("SELECT number, checksum FROM clipr.schema_migrations").fetchall()
+        known: dict[int, str] = dict(rows)
         for migration in migrations():
             if migration.number in known:
                 if known[migration.number] != migration.checksum:

@@ -16,17 +16,17 @@ from cloud_sync.db.outcome import QUARANTINE_WIRE_BYTES, Refused, Verified
 from edge_codecs.identifiers import DevEUI, GatewayId
 
 SENTENCES: Mapping[str, str] = {
-    "time_unknown": "Power went at the gateway before its clock was in step: only an upper bound of the time is known.",
+    "time_unknown": "Power went at the gateway before its clock was in step: its time is not known.",
     "time_implausible": "Dated before 2020, or more than a day ahead of the receiver's clock.",
-    "gateway_unassigned": "The gateway belonged to no tenant at that time. Assign it: cloud-sync gateway assign",
-    "device_unassigned": "The device belonged to no tenant at that time. Assign it: cloud-sync device assign",
-    "tenant_mismatch": "Device and gateway belonged to different tenants at that time. Mend one of the assignments.",
+    "gateway_unassigned": "The gateway belonged to no tenant then. Assign it: cloud-sync gateway assign",
+    "device_unassigned": "The device belonged to no tenant then. Assign it: cloud-sync device assign",
+    "tenant_mismatch": "Device and gateway belonged to different tenants then. Mend one of the assignments.",
     "conflict": "Another payload under the same device, session and counter is in the records already.",
-    "reading_conflict": "Another uplink's reading of the same channel and interval end is in the records already.",
-    "history_implausible": "The sensor's memory claims intervals before 2020 or after they were sent: its clock is wrong.",
+    "reading_conflict": "Another uplink's reading of that channel and time is in the records already.",
+    "history_implausible": "Its memory has intervals before 2020 or after they were sent: wrong clock.",
     "batch_conflict": "A batch of this number is stored with other content. Was the gateway's store copied?",
-    "chain_broken": "The batch does not follow the one before it: a batch in between was altered or left out.",
-    "cannot_store": "No table holds a value of this batch; its rows are here and in the evidence. Please tell us.",
+    "chain_broken": "The batch does not follow the one before: one in between was altered or left out.",
+    "cannot_store": "No table holds a value of this batch; its rows are in the evidence. Please tell us.",
     "gateway_unknown": "The gateway is not registered. Register it: cloud-sync gateway add",
     "gateway_revoked": "The gateway's registration was revoked.",
 }
@@ -115,8 +115,8 @@ def entries(
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             sql.SQL(
-                """SELECT id, tenant, reason, detail, seen_at, gateway, stream, batch, "row", dev_eui, session, f_cnt,
-                          received_at, f_port
+                """SELECT id, tenant, reason, detail, seen_at, gateway, stream, batch, "row", dev_eui,
+                          session, f_cnt, received_at, f_port
                    FROM quarantine WHERE {} ORDER BY id DESC LIMIT {}"""
             ).format(condition, sql.Literal(limit))
         ).fetchall()
@@ -137,8 +137,8 @@ def _time(utc_ms: int) -> datetime | None:
 
 
 _KEEP_ROW = """
-INSERT INTO quarantine (tenant, reason, detail, seen_at, gateway, stream, batch, "row", dev_eui, session, f_cnt,
-                        received_at, f_port, payload)
+INSERT INTO quarantine (tenant, reason, detail, seen_at, gateway, stream, batch, "row", dev_eui, session,
+                        f_cnt, received_at, f_port, payload)
 VALUES (%s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _KEEP_MESSAGE = """
 INSERT INTO quarantine (reason, detail, seen_at, gateway, wire, wire_sha256) VALUES (%s, %s, %s, %s, %s, %s)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Self
 
 import psycopg
 
 from cloud_sync.db import quarantine, registry, streams, tenant_rows
-from cloud_sync.db.arrivals import Arrivals, Turns, Prepared, prepare
+from cloud_sync.db.arrivals import Arrivals, Prepared, Turns, prepare
 from cloud_sync.db.connection import RECEIVER, Scope, connect, errors, transaction
 from cloud_sync.db.outcome import QUARANTINE_WIRE_BYTES, BatchOutcome, Outcome, Refused, Verified
 from cloud_sync.db.registry import Registry
@@ -100,19 +101,17 @@ class Records:
     def _store(self, prepared: Sequence[Prepared], refusals: Sequence[Refused]) -> list[BatchOutcome]:
         try:
             return self._attempt(prepared, refusals)
-        except psycopg.DataError:
+        except (psycopg.DataError, psycopg.IntegrityError):
             self._attempt([], refusals)
         outcomes: list[BatchOutcome] = []
         for one in prepared:
             try:
                 outcomes += self._attempt([one])
-            except psycopg.DataError:
-                outcomes += self._attempt([Prepared(one.batch, one.registry_version)])
+            except (psycopg.DataError, psycopg.IntegrityError):
+                outcomes += self._attempt([replace(one, rows=None, parts={}, refused=[], unstorable=True)])
         return outcomes
 
-    def _attempt(
-        self, prepared: Sequence[Prepared], refusals: Sequence[Refused] = ()
-    ) -> list[BatchOutcome]:
+    def _attempt(self, prepared: Sequence[Prepared], refusals: Sequence[Refused] = ()) -> list[BatchOutcome]:
         for _ in range(ATTEMPTS):
             try:
                 with transaction(self._connection, scope=Scope.PLANT):
@@ -121,7 +120,9 @@ class Records:
                 self._wary.update(dict.fromkeys(error.tenants, WARY_FOR))
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
                 continue
-        raise ServiceUnavailable("the database kept refusing the transaction", hint="Look at PostgreSQL's log")
+        raise ServiceUnavailable(
+            "the database kept refusing the transaction", hint="Look at PostgreSQL's log"
+        )
 
     def _process(self, prepared: Sequence[Prepared], refusals: Sequence[Refused]) -> list[BatchOutcome]:
         now_ms = self._clock_ms()
@@ -154,9 +155,9 @@ class Records:
         arrivals = Arrivals(self._turns)
         for batch in accepted:
             one = prepared.get(id(batch))  # a batch that had to wait for a missing one is not among them
-            if one is None or one.registry_version != self._registry.version:
+            if one is None or (one.registry_version != self._registry.version and not one.unstorable):
                 one = prepare(batch, self._registry, self._turns, now_ms)
-            if one.rows is None:
+            if one.unstorable:
                 quarantine.keep_batches(connection, [(batch, "cannot_store")])
             arrivals.add(one)
         if arrivals.uplinks:

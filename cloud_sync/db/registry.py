@@ -65,7 +65,7 @@ def version(connection: psycopg.Connection) -> int:
 def snapshot(connection: psycopg.Connection) -> Registry:
     """The whole registry, at one version (plant scope).
 
-    The version is read first: a change in between is loaded now and once more by the next look at the version.
+    The version is read first: a change in between is loaded now, and again at the next look at the version.
     """
     number = version(connection)
     gateways = _tenancies(connection, "gateway_assignments", "gateway")

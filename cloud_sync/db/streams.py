@@ -47,7 +47,7 @@ class Stream:
         return self.last_number + 1
 
     def take(self, batch: Verified) -> tuple[Outcome, str | None]:
-        """Take one batch; call in rising order of numbers. Returns what became of it, and the reason if refused."""
+        """Take one batch; call in rising order of numbers. Returns what became of it, and why if refused."""
         manifest = batch.manifest
         if manifest.number <= self.last_number:
             if self.hashes.get(manifest.number) == batch.hash:
@@ -222,7 +222,8 @@ FROM batches b JOIN unnest(%s::bytea[], %s::bytea[], %s::bigint[]) AS asked (gat
     USING (gateway, stream, number)"""
 _EARLY = """
 SELECT e.header, e.signature, e.rows, e.received_at
-FROM early_batches e JOIN unnest(%s::bytea[], %s::bytea[]) AS asked (gateway, stream) USING (gateway, stream)"""
+FROM early_batches e
+    JOIN unnest(%s::bytea[], %s::bytea[]) AS asked (gateway, stream) USING (gateway, stream)"""
 _TAKEN = """
 INSERT INTO batches (gateway, stream, number, lane, hash, previous, row_ranges, row_count, stored_at)
 SELECT gateway, stream, number, lane, hash, previous, ranges::int8multirange, count, %s

@@ -1,10 +1,10 @@
 """One tenant's rows out of the incoming tables into its records.
 
 Theory of operation. PostgreSQL refuses COPY into a table with row-level security, so rows are copied into
-temporary tables first and go on by INSERT … SELECT under the tenant's setting. Half of what a plain INSERT
-takes is the index; ON CONFLICT DO NOTHING looks into it twice (measured: 7.2 against 3.9 µs a reading). Almost
-every row is new, so the fast way inserts plainly; a duplicate key ends the transaction, which is then done
-again the careful way:
+temporary tables first and go on by INSERT … SELECT under the tenant's setting. Most of what a plain INSERT
+takes is the index, and ON CONFLICT DO NOTHING looks into it twice (measured: 7.2 against 3.9 µs a reading).
+Almost every row is new, so the fast way inserts plainly; a duplicate key ends the transaction, which is then
+done again the careful way:
 
     uplinks     ON CONFLICT DO NOTHING; a row that was not taken is another gateway's reception of the same
                 frame, the same row again, or a contradiction (quarantine), and its readings are not taken
@@ -16,7 +16,7 @@ What the planner believes of a temporary table decides nothing: the careful way 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -113,7 +113,10 @@ def meet_history(connection: psycopg.Connection, turns: Sequence[Turn]) -> list[
 def _meets(turn: Turn, device: bytes, earliest: datetime, latest: datetime, longest_s: int) -> bool:
     first_ms, last_ms = turn.devices[DevEUI(device)]
     margin_ms = longest_s * 1000
-    return first_ms - margin_ms <= latest.timestamp() * 1000 and last_ms + margin_ms >= earliest.timestamp() * 1000
+    return (
+        first_ms - margin_ms <= latest.timestamp() * 1000
+        and last_ms + margin_ms >= earliest.timestamp() * 1000
+    )
 
 
 def insert_fast(connection: psycopg.Connection, turns: Sequence[Turn]) -> None:
@@ -132,7 +135,7 @@ def insert_fast(connection: psycopg.Connection, turns: Sequence[Turn]) -> None:
 
 
 def insert_careful(connection: psycopg.Connection, turn: Turn) -> bool:
-    """Take what is new and find a place for what is not. Returns whether there was an uplink that is not new."""
+    """Take what is new and find a place for what is not. Returns whether there was an uplink not new."""
     enter_tenant(connection, turn.tenant)
     parameters = turn.parameters
     _execute(connection, tenant_sql.INDEX_LOOKUPS_ONLY)
@@ -155,8 +158,8 @@ def insert_careful(connection: psycopg.Connection, turn: Turn) -> bool:
 def insert_rest(connection: psycopg.Connection, turn: Turn) -> None:
     """Events whose uplinks were taken, evidence, and rows that are this tenant's but no record."""
     if turn.events:
-        columns = dict(zip(EventRow._fields, map(list, zip(*turn.events, strict=True)), strict=True))
-        _execute(connection, tenant_sql.EVENTS, {"tenant": turn.tenant, **columns})
+        columns = zip(EventRow._fields, map(list, zip(*turn.events, strict=True)), strict=True)
+        _execute(connection, tenant_sql.EVENTS, {"tenant": turn.tenant, **dict(columns)})
     if turn.evidence:
         insert_evidence(connection, turn.tenant, turn.evidence)
     quarantine.keep_rows(connection, turn.tenant, turn.refused)
@@ -180,7 +183,7 @@ def insert_evidence(connection: psycopg.Connection, tenant: str | None, batches:
 
 
 def _execute(
-    connection: psycopg.Connection, statement: str, parameters: dict[str, object] | None = None
+    connection: psycopg.Connection, statement: str, parameters: Mapping[str, object] | None = None
 ) -> psycopg.Cursor:
     return connection.execute(statement.encode(), parameters)
 

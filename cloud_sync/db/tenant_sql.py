@@ -1,5 +1,5 @@
 """The statements of tenant_rows.py. Names of columns are put in here, values never: they are parameters."""
-# ruff: noqa: S608  (every name comes out of this module)
+# ruff: noqa: S608, SIM905  (every name comes out of this module; a list of names reads best as words)
 
 from __future__ import annotations
 
@@ -13,22 +13,14 @@ def _list(names: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in names)
 
 
-_SOURCE: Final = ["gateway", "stream", "batch", "row"]
-_UPLINK: Final = _list(
-    ["dev_eui", "session", "f_cnt", "received_at", *_SOURCE, "frequency_hz", "data_rate", "rssi_dbm", "snr_db"]
-    + ["time_quality", "f_port", "payload", "codec", "codec_version", "historical"]
-)
-_READING: Final = _list(
-    ["dev_eui", "session", "f_cnt", "interval_end", "interval_s", "channel", "minimum", "maximum", "last"]
-    + ["historical"]
-)
-_RECEPTION: Final = [
-    *["dev_eui", "session", "f_cnt", "received_at", *_SOURCE, "frequency_hz", "data_rate", "rssi_dbm", "snr_db"],
-    "time_quality",
-]
-_REFUSED: Final = [*_SOURCE, "dev_eui", "session", "f_cnt", "received_at", "f_port", "payload"]
-
-_HISTORY: Final = ["dev_eui", "session", "f_cnt", "interval_end", "interval_s", "channel", "minimum", "maximum"]
+_SOURCE: Final = "gateway stream batch row".split()
+_KEY: Final = "dev_eui session f_cnt".split()
+_RADIO: Final = "received_at frequency_hz data_rate rssi_dbm snr_db time_quality".split()
+_RECEPTION: Final = [*_KEY, *_SOURCE, *_RADIO]
+_UPLINK: Final = _list([*_RECEPTION, *"f_port payload codec codec_version historical".split()])
+_HISTORY: Final = _list([*_KEY, *"interval_end interval_s channel minimum maximum".split()])
+_READING: Final = f'{_HISTORY}, "last", "historical"'
+_REFUSED: Final = [*_SOURCE, *_KEY, *"received_at f_port payload".split()]
 
 INCOMING: Final = (
     """
@@ -127,8 +119,8 @@ JOIN readings r ON r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantit
 WHERE i.turn = %(turn)s AND NOT r.from_history AND (r.session, r.f_cnt) <> (i.session, i.f_cnt)"""
 
 HISTORY: Final = f"""
-INSERT INTO readings (tenant, quantity, unit, from_history, historical, {_list(_HISTORY)})
-SELECT %(tenant)s, 'temperature', '°C', true, true, {_list(_HISTORY)}
+INSERT INTO readings (tenant, quantity, unit, from_history, historical, {_HISTORY})
+SELECT %(tenant)s, 'temperature', '°C', true, true, {_HISTORY}
 FROM incoming_history i WHERE i.turn = %(turn)s AND NOT EXISTS ({_NEAR})
 ON CONFLICT DO NOTHING"""
 SPANS: Final = """

@@ -144,7 +144,7 @@ class _BareTable:
 
 
 def _store(records: Records, transactions: list[list[Verified]]) -> float:
-    """Seconds that it takes; the next batches are opened and packed while PostgreSQL is busy with those before."""
+    """Seconds that it takes; the next batches are opened while PostgreSQL is busy with those before."""
     begin = time.perf_counter()
     futures: list[Future[list[BatchOutcome]]] = []
     for batches in transactions:

@@ -1,4 +1,4 @@
-"""Made-up but valid batches, as the receiver has them after opening: for tests and benchmarks of the records."""
+"""Made-up but valid batches, as the receiver has them after opening them."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ import pytest
 from psycopg import sql
 
 START_TIMEOUT_S = 60.0
+_TEMPLATE = "migrated"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -157,12 +158,25 @@ class Postgres:
         """Connection string over the Unix socket."""
         return f"host={self._socket} dbname={database} user={user}"
 
-    def create_database(self, name: str | None = None) -> str:
-        """An empty database of its own; returns its DSN (superuser)."""
+    def create_database(self, name: str | None = None, *, template: str = "template1") -> str:
+        """A database of its own, a copy of `template`; returns its DSN (superuser)."""
         name = name or f"t_{secrets.token_hex(6)}"
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+            connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+            if template != "template1":  # settings of a database are not copied
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {name} SET search_path = clipr, public").format(**names)
+                )
+                connection.execute(
+                    sql.SQL("GRANT TEMPORARY ON DATABASE {name} TO clipr_receiver").format(**names)
+                )
         return self.dsn(name)
+
+    def databases(self) -> list[str]:
+        """Their names."""
+        with psycopg.connect(self.dsn()) as connection:
+            return [name for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall()]
 
     def drop_database(self, name: str) -> None:
         """Remove a database, whoever is still connected to it."""
@@ -184,8 +198,10 @@ class Postgres:
 
     def _initialise(self) -> None:
         done = subprocess.run(
-            [self._binaries / "initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-locale"]
-            + ["--encoding=UTF8", "--no-sync", "--no-instructions"],
+            [
+                *(self._binaries / "initdb", "-D", self._data, "-U", "postgres", "--auth=trust"),
+                *("--no-locale", "--encoding=UTF8", "--no-sync", "--no-instructions"),
+            ],
             capture_output=True,
             text=True,
             cwd=self._directory,
@@ -214,9 +230,10 @@ def migrated_database(postgres: Postgres) -> Iterator[str]:
     from cloud_sync.db.migrate import migrate
 
     name = f"t_{secrets.token_hex(6)}"
-    dsn = postgres.create_database(name)
+    if _TEMPLATE not in postgres.databases():
+        migrate(postgres.create_database(_TEMPLATE))
+    dsn = postgres.create_database(name, template=_TEMPLATE)
     try:
-        migrate(dsn)
         yield dsn
     finally:
         postgres.drop_database(name)
