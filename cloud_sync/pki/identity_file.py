@@ -59,7 +59,7 @@ def parse_identity(content: bytes) -> GatewayIdentity:
         raise ConfigurationError(
             "signing_key is not the 32 bytes of an Ed25519 public key in base64", hint=_HINT
         ) from None
-    csr = fields["csr"].encode()
+    csr = fields["csr"].encode("utf-8", "replace")  # JSON may hold what is no text
     checked_request(csr, gateway)
     return GatewayIdentity(gateway, signing_key, csr)
 
