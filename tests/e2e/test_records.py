@@ -1,5 +1,7 @@
 """The records in a real PostgreSQL: each reading once, in its tenant's rows, and nothing dropped silently."""
 
+# ruff: noqa: F811  (fixtures are imported, and then named by arguments)
+
 from __future__ import annotations
 
 import dataclasses
@@ -21,7 +23,7 @@ from edge_codecs.identifiers import DevEUI
 from edge_codecs.reading import TimeQuality
 from edge_codecs.rows import encode_rows
 from tests.rig.batches import EPOCH, Gateway, dev_eui, register, report, steady, uplink, verified
-from tests.rig.postgres import database, postgres  # noqa: F401  fixtures
+from tests.rig.postgres import database, postgres  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +34,7 @@ def gateway() -> Gateway:
 
 
 @pytest.fixture
-def records(database: str, gateway: Gateway) -> Iterator[Records]:  # noqa: F811
+def records(database: str, gateway: Gateway) -> Iterator[Records]:
     """Tenant a with gateway 1, devices 1 to 9."""
     register(database, "a", [gateway], range(1, 10))
     door = Records.connect(database)
@@ -41,7 +43,7 @@ def records(database: str, gateway: Gateway) -> Iterator[Records]:  # noqa: F811
 
 
 @pytest.fixture
-def look(database: str) -> Iterator[Look]:  # noqa: F811
+def look(database: str) -> Iterator[Look]:
     with connect(database) as connection:
         yield Look(connection)
 
@@ -67,7 +69,7 @@ def outcomes(records: Records, *batches: Verified) -> list[Outcome]:
     return [outcome.outcome for outcome in records.process(batches)]
 
 
-# Exactly once by counting ------------------------------------------------------------------------------------
+# Exactly once by counting --------------------------------------------------------
 
 
 def test_what_a_gateway_sent_is_in_the_records(records: Records, gateway: Gateway, look: Look) -> None:
@@ -188,7 +190,7 @@ def test_an_unknown_and_a_revoked_gateway_are_refused(
     records: Records,
     gateway: Gateway,
     look: Look,
-    database: str,  # noqa: F811
+    database: str,
 ) -> None:
     (outcome,) = records.process([Gateway(77).batch([uplink(1, 1)])])
     assert (outcome.outcome, outcome.reason) == (Outcome.REFUSED, "gateway_unknown")
@@ -199,14 +201,14 @@ def test_an_unknown_and_a_revoked_gateway_are_refused(
     assert look.reasons() == ["gateway_unknown", "gateway_revoked"]
 
 
-# Whose rows ---------------------------------------------------------------------------------------------------
+# Whose rows ----------------------------------------------------------------------
 
 
 def test_rows_go_to_the_tenant_at_the_time_of_measuring(
     records: Records,
     gateway: Gateway,
     look: Look,
-    database: str,  # noqa: F811
+    database: str,
 ) -> None:
     change = EPOCH + timedelta(days=1)
     with connect(database, OPERATOR) as connection, transaction(connection, scope=Scope.OPERATOR):
@@ -258,7 +260,7 @@ def test_an_assignment_counts_at_once(
     records: Records,
     gateway: Gateway,
     look: Look,
-    database: str,  # noqa: F811
+    database: str,
 ) -> None:
     records.process([gateway.batch([uplink(99, 1)])])
     with connect(database, OPERATOR) as connection, transaction(connection, scope=Scope.OPERATOR):
@@ -268,7 +270,7 @@ def test_an_assignment_counts_at_once(
     assert [row["f_cnt"] for row in look("SELECT f_cnt FROM uplinks")] == [2]
 
 
-def test_many_tenants_in_one_transaction(records: Records, look: Look, database: str) -> None:  # noqa: F811
+def test_many_tenants_in_one_transaction(records: Records, look: Look, database: str) -> None:
     batches, sent = [], {}
     for number in range(12):
         other = Gateway(100 + number)
@@ -281,7 +283,7 @@ def test_many_tenants_in_one_transaction(records: Records, look: Look, database:
     assert {row["tenant"]: row["count"] for row in kept} == sent
 
 
-# The same frame by several gateways -----------------------------------------------------------------------------
+# The same frame by several gateways ----------------------------------------------
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -290,7 +292,7 @@ def test_a_frame_heard_twice_is_one_reading_and_two_receptions(
     gateway: Gateway,
     look: Look,
     database: str,
-    together: bool,  # noqa: F811
+    together: bool,
 ) -> None:
     second = Gateway(2)
     register_gateway(database, "a", second)
@@ -312,7 +314,7 @@ def test_another_payload_under_the_same_counter_is_a_conflict(
     records: Records,
     gateway: Gateway,
     look: Look,
-    database: str,  # noqa: F811
+    database: str,
 ) -> None:
     second = Gateway(2)
     register_gateway(database, "a", second)
@@ -345,7 +347,7 @@ def test_two_receivers_may_share_the_gateways(
     records: Records,
     gateway: Gateway,
     look: Look,
-    database: str,  # noqa: F811
+    database: str,
 ) -> None:
     """Overlapping radio cells, two receivers at once, everything sent twice: still each reading once."""
     gateways = [gateway, Gateway(2), Gateway(3)]
@@ -369,7 +371,7 @@ def test_two_receivers_may_share_the_gateways(
     assert {row["rows_stored"] for row in look("SELECT rows_stored::text FROM streams")} == {"{[1,901)}"}
 
 
-# Events and history ---------------------------------------------------------------------------------------------
+# Events and history --------------------------------------------------------------
 
 
 def test_events_and_other_messages(records: Records, gateway: Gateway, look: Look) -> None:
@@ -440,7 +442,7 @@ def test_history_twice_in_one_transaction_and_by_two_gateways(
     records: Records,
     gateway: Gateway,
     look: Look,
-    database: str,  # noqa: F811
+    database: str,
 ) -> None:
     second = Gateway(2)
     register_gateway(database, "a", second)
@@ -461,7 +463,7 @@ def test_implausible_history_is_kept_as_an_uplink_only(
     assert (entry["reason"], entry["tenant"]) == ("history_implausible", "a")
 
 
-# What goes wrong ------------------------------------------------------------------------------------------------
+# What goes wrong -----------------------------------------------------------------
 
 
 def test_refused_messages_are_kept_once_each(records: Records, gateway: Gateway, look: Look) -> None:
@@ -489,7 +491,7 @@ def test_a_value_that_only_the_database_refuses(
     records: Records,
     gateway: Gateway,
     look: Look,
-    database: str,  # noqa: F811
+    database: str,
 ) -> None:
     """It is found by taking the batches one by one, and keeps nobody waiting."""
     with connect(database) as connection:
