@@ -10,11 +10,12 @@ from cloud_sync.errors import CloudBug, CloudError
 
 
 def main() -> None:
-    """Run and exit with the status that `cloud_sync.errors` documents."""
-    sys.exit(_guarded(sys.argv[1:]))
+    """Run the command and exit with the status that `cloud_sync.errors` documents."""
+    sys.exit(run(sys.argv[1:]))
 
 
-def _guarded(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Run one command; returns the exit status and never raises."""
     try:
         from cloud_sync.cli.app import run_command_line
 
