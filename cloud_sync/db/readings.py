@@ -81,6 +81,8 @@ def _narrowed(connection: psycopg.Connection, tenant: str, query: Query) -> Quer
 def _stream(
     connection: psycopg.Connection, statement: str, tenant: str, query: Query, time: str
 ) -> Iterator[dict[str, Any]]:
+    # plans that give the first row at once, along the index, and not all of them after a sort
+    connection.execute("SELECT set_config('cursor_tuple_fraction', '0.001', true)")
     with connection.cursor(f"rows_{secrets.token_hex(4)}", row_factory=dict_row) as cursor:
         cursor.itersize = ROWS_A_TRIP
         cursor.execute(*_bound(statement, tenant, query, time))
