@@ -113,7 +113,8 @@ def load(file: Path) -> CloudSettings:
         ) from None
     except OSError as error:
         raise ConfigurationError(
-            f"may not read {file}: {error.strerror}", hint="Is it a file, and may the user cloud-sync read it?"
+            f"may not read {file}: {error.strerror}",
+            hint="Is it a file, and may the user cloud-sync read it?",
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} is not UTF-8 text", hint="Save it as UTF-8") from None

@@ -1,4 +1,4 @@
-"""db migrate, db partitions."""
+"""db migrate, db partitions, db check."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from cloud_sync.cli.arguments import Configuration, settings_of
-from cloud_sync.db import partitions
+from cloud_sync.cli.arguments import AsJson, Configuration, settings_of
+from cloud_sync.cli.output import print_lines, print_table
+from cloud_sync.db import isolation, partitions
 from cloud_sync.db.connection import OWNER, connect, errors
 from cloud_sync.db.migrate import migrate
-from cloud_sync.errors import UsageError
+from cloud_sync.errors import CloudError, UsageError
 from cloud_sync.settings import DEFAULT_FILE
 
 app = typer.Typer(help="The database itself.", no_args_is_help=True, rich_markup_mode=None)
@@ -55,6 +56,31 @@ def partitions_command(
     with connect(settings_of(config).database.dsn, OWNER) as connection, errors():
         made = partitions.ensure(connection, begin, end)
     typer.echo(f"made {', '.join(made)}" if made else "All of them are there already.")
+
+
+@app.command("check")
+def check_command(config: Configuration = DEFAULT_FILE, as_json: AsJson = False) -> None:
+    """Look for anything in the database that could show one tenant's rows to another.
+
+    Exit status 1 if there is something.
+
+    Example: cloud-sync db check
+    """
+    with connect(settings_of(config).database.dsn) as connection, errors():
+        faults = isolation.faults(connection)
+    if as_json:
+        print_lines({"object": fault.name, "fault": fault.sentence} for fault in faults)
+    else:
+        print_table(
+            ["object", "fault"],
+            ((f.name, f.sentence) for f in faults),
+            "Tenants are kept apart: no fault found.",
+        )
+    if faults:
+        raise CloudError(
+            f"{len(faults)} faults in the isolation of tenants",
+            hint="Undo what was changed by hand: docs/cloud.md",
+        )
 
 
 def _month(text: str) -> date:

@@ -68,7 +68,8 @@ _CHECKS: Mapping[str, str] = {
                                         pg_get_expr(pol.polwithcheck, c.oid)]) AS e (text)
         WHERE {_RELATION} AND pol.polpermissive AND e.text IS NOT NULL
             AND e.text !~ '^\\(?\\(*(tenant IS NULL\\) AND \\(+)?(tenant = )?'
-                '\\( ?SELECT current_setting\\(''clipr\\.(tenant|scope)''::text, true\\) AS current_setting\\)'
+                '\\( ?SELECT current_setting\\(''clipr\\.(tenant|scope)''::text, true\\)'
+                ' AS current_setting\\)'
                 '( = ''[a-z]+''::text)?\\)*$'
         ORDER BY 1""",
     "policy that shows records in a scope, and not by tenant": f"""

@@ -40,7 +40,12 @@ class Records:
     @classmethod
     def connect(cls, dsn: str) -> Self:
         """Connect and take the receiver's role. Raises ServiceUnavailable or ConfigurationError."""
-        return cls(connect(dsn, RECEIVER))
+        connection = connect(dsn, RECEIVER)
+        try:
+            return cls(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     def __init__(self, connection: psycopg.Connection, clock_ms: Callable[[], int] | None = None) -> None:
         """Use `connection`, which must be in autocommit mode and in the receiver's role."""

@@ -101,12 +101,26 @@ _NEAR: Final = """
     SELECT 1 FROM readings r
     WHERE r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantity = 'temperature'
         AND r.channel = i.channel
-        AND r.interval_end > i.interval_end - make_interval(secs => i.interval_s / 2.0)
-        AND r.interval_end < i.interval_end + make_interval(secs => i.interval_s / 2.0)"""
+        AND r.interval_end > i.earliest AND r.interval_end < i.latest"""
 """A reading of the same device and channel that ends within half an interval."""
-NEW_READINGS: Final = f"""{_INTO_READINGS}
+
+
+def _bounded(incoming: str) -> str:
+    """`incoming` with half an interval around its end as plain columns.
+
+    Under row-level security only leakproof comparisons reach an index. Of two timestamps they are, of a
+    timestamp and a sum they are not; MATERIALIZED keeps the sum out of the comparison.
+    """
+    return f"""
+WITH i AS MATERIALIZED (
+    SELECT *, interval_end - make_interval(secs => interval_s / 2.0) AS earliest,
+           interval_end + make_interval(secs => interval_s / 2.0) AS latest
+    FROM {incoming} WHERE turn = %(turn)s)"""
+
+
+NEW_READINGS: Final = f"""{_bounded("incoming_readings")} {_INTO_READINGS}
 SELECT %(tenant)s, 'temperature', '°C', false, {_READING}
-FROM incoming_readings i WHERE i.turn = %(turn)s AND NOT EXISTS ({_NEAR} AND r.from_history)
+FROM i WHERE NOT EXISTS ({_NEAR} AND r.from_history)
 ON CONFLICT DO NOTHING"""
 READING_CONFLICTS: Final = f"""
 INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED)})
@@ -118,10 +132,10 @@ JOIN readings r ON r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantit
     AND r.channel = i.channel AND r.interval_end = i.interval_end
 WHERE i.turn = %(turn)s AND NOT r.from_history AND (r.session, r.f_cnt) <> (i.session, i.f_cnt)"""
 
-HISTORY: Final = f"""
+HISTORY: Final = f"""{_bounded("incoming_history")}
 INSERT INTO readings (tenant, quantity, unit, from_history, historical, {_HISTORY})
 SELECT %(tenant)s, 'temperature', '°C', true, true, {_HISTORY}
-FROM incoming_history i WHERE i.turn = %(turn)s AND NOT EXISTS ({_NEAR})
+FROM i WHERE NOT EXISTS ({_NEAR})
 ON CONFLICT DO NOTHING"""
 SPANS: Final = """
 SELECT dev_eui, min(earliest), max(latest), max(longest_s) FROM history_spans

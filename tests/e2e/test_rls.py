@@ -301,9 +301,10 @@ def test_records_cannot_be_changed_or_removed(both: str, role: str, verb: str, t
 
 
 def test_a_key_of_another_tenant_is_no_oracle(both: str) -> None:
-    """Inserting what b has, under a's setting: refused for its tenant, before any key is compared."""
+    """A key that b has is free for a: nothing is swallowed, and nothing tells that b has it."""
     with connect(both, RECEIVER) as connection, transaction_of(connection, "aaa-tenant", None):
-        clash = """INSERT INTO events (tenant, dev_eui, session, f_cnt, occurred_at, kind, channel, historical)
+        clash = """INSERT INTO events (tenant, dev_eui, session, f_cnt, occurred_at, kind, channel,
+                                       historical)
                    VALUES ('aaa-tenant', %s, 0, 2, now(), 'x', 0, false) ON CONFLICT DO NOTHING"""
         assert connection.execute(clash, (bytes(dev_eui(B_DEVICE)),)).rowcount == 1
 
@@ -399,20 +400,14 @@ LEAKS: Mapping[str, str] = {
     "a key without the tenant": "CREATE UNIQUE INDEX ON clipr.uplinks (dev_eui, session, f_cnt)",
     "rights for everybody": "GRANT SELECT ON clipr.streams TO PUBLIC",
 }
-_MENDED = """
-ALTER ROLE clipr_dossier NOBYPASSRLS; ALTER ROLE clipr_dossier RESET ALL;
-REVOKE clipr_operator FROM clipr_dossier"""
 
 
 @pytest.mark.parametrize("name", LEAKS)
-def test_every_planted_leak_is_caught(planted: tuple[str, str], name: str) -> None:
-    """Each by our own look at the catalogue, and most by the attack or pgrls as well."""
-    with connect(planted[1]) as connection:
-        try:
-            connection.execute(LEAKS[name].encode())
-            assert isolation.faults(connection), "not seen in the catalogue"
-        finally:
-            connection.execute(_MENDED.encode())  # roles are the whole server's
+def test_every_planted_leak_is_caught(both: str, name: str) -> None:
+    """Each by our own look at the catalogue; those that show rows now by the attack as well."""
+    with connect(both) as connection, connection.transaction(force_rollback=True):
+        connection.execute(LEAKS[name].encode())
+        assert isolation.faults(connection)
 
 
 SHOWN: Mapping[str, Callable[[str, str], list[str]]] = {

@@ -221,7 +221,8 @@ CREATE TABLE readings (
     f_cnt        bigint NOT NULL,
     historical   boolean NOT NULL,      -- came late: backlog lane, or out of a sensor's memory
     from_history boolean NOT NULL,      -- out of a sensor's memory (fPort 13)
-    PRIMARY KEY (tenant, dev_eui, quantity, channel, interval_end)
+    -- the quantity last: comparing an enum is not leakproof, so under row-level security it is no index condition
+    PRIMARY KEY (tenant, dev_eui, channel, interval_end, quantity)
 ) PARTITION BY RANGE (interval_end);
 
 -- A month without a partition of its own is never an error; `db partitions` gives it one later.

@@ -21,8 +21,13 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF NOT pg_has_role(current_user, 'clipr_owner', 'MEMBER') THEN
-        EXECUTE format('GRANT clipr_owner TO %I', current_user);
+    -- since PostgreSQL 16 whoever made a role may give it away, but not yet act as it
+    IF current_setting('server_version_num')::integer < 160000 THEN
+        IF NOT pg_has_role(current_user, 'clipr_owner', 'MEMBER') THEN
+            EXECUTE format('GRANT clipr_owner TO %I', current_user);
+        END IF;
+    ELSIF NOT pg_has_role(current_user, 'clipr_owner', 'SET') THEN
+        EXECUTE format('GRANT clipr_owner TO %I WITH SET TRUE, INHERIT FALSE', current_user);
     END IF;
     EXECUTE format('ALTER DATABASE %I SET search_path = clipr, public', current_database());
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO clipr_receiver', current_database());
