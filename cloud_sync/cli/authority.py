@@ -41,7 +41,7 @@ def issue_server(
     out: Out,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="host names and addresses of the broker"),
+        typer.Argument(metavar="NAME", help="host names and addresses of the broker"),
     ] = None,
     days: Days = SERVICE_DAYS,
     directory: Directory = None,

@@ -68,18 +68,15 @@ def check_command(config: Configuration = DEFAULT_FILE, as_json: AsJson = False)
     """
     with connect(settings_of(config).database.dsn) as connection, errors():
         faults = isolation.faults(connection)
+    rows = [{"object": fault.name, "fault": fault.sentence} for fault in faults]
     if as_json:
-        print_lines({"object": fault.name, "fault": fault.sentence} for fault in faults)
+        print_lines(rows)
     else:
-        print_table(
-            ["object", "fault"],
-            ((f.name, f.sentence) for f in faults),
-            "Tenants are kept apart: no fault found.",
-        )
+        print_table(("object", "fault"), rows, "Tenants are kept apart: no fault found.")
     if faults:
         raise CloudError(
-            f"{len(faults)} faults in the isolation of tenants",
-            hint="Undo what was changed by hand: docs/cloud.md",
+            f"tenants are not kept apart: {len(faults)} faults",
+            hint="Undo what was changed by hand, and look again: cloud-sync db check",
         )
 
 

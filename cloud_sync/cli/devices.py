@@ -35,7 +35,7 @@ Device = Annotated[str, typer.Argument(metavar="DEVEUI", help="DevEUI, 16 hex di
 
 @app.command("add")
 def add(
-    device: Annotated[str | None, typer.Argument(metavar="[DEVEUI]", help="DevEUI, 16 hex digits")] = None,
+    device: Annotated[str | None, typer.Argument(metavar="DEVEUI", help="DevEUI, 16 hex digits")] = None,
     file: Annotated[
         Path | None,
         typer.Option(

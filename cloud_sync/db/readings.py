@@ -81,8 +81,8 @@ def _narrowed(connection: psycopg.Connection, tenant: str, query: Query) -> Quer
 def _stream(
     connection: psycopg.Connection, statement: str, tenant: str, query: Query, time: str
 ) -> Iterator[dict[str, Any]]:
-    # plans that give the first row at once, along the index, and not all of them after a sort
-    connection.execute("SELECT set_config('cursor_tuple_fraction', '0.001', true)")
+    if query.limit is None:
+        connection.execute(_ALONG_THE_INDEX)
     with connection.cursor(f"rows_{secrets.token_hex(4)}", row_factory=dict_row) as cursor:
         cursor.itersize = ROWS_A_TRIP
         cursor.execute(*_bound(statement, tenant, query, time))
@@ -117,6 +117,12 @@ _TIME_QUALITY = (
     f"(ARRAY[{', '.join(repr(quality.name.lower()) for quality in TimeQuality)}])[u.time_quality + 1]"
 )
 
+# For the rest of the transaction: the first row comes at once and the last as cheaply, whatever the planner
+# thinks of how many there are. Else it sorts all of them first, on disk if there are many.
+_ALONG_THE_INDEX = b"""
+SELECT set_config(name, 'off', true)
+FROM unnest(ARRAY['enable_sort', 'enable_incremental_sort', 'enable_hashjoin', 'enable_mergejoin']) AS name"""
+
 _READING = f"""
     encode(r.dev_eui, 'hex') AS dev_eui, r.channel, r.quantity::text AS quantity, r.unit::text AS unit,
     {_rfc3339("r.interval_end")} AS interval_end, r.interval_s,
@@ -129,13 +135,13 @@ _ITS_UPLINK = """
 _READINGS = f"""
 SELECT {_READING}
 FROM (SELECT * FROM readings WHERE {{conditions}}) r {_ITS_UPLINK}
-ORDER BY r.dev_eui, r.quantity, r.channel, r.interval_end"""
+ORDER BY r.dev_eui, r.channel, r.interval_end, r.quantity"""
 
 _NEWEST_READINGS = f"""
 SELECT {_READING}
 FROM (SELECT * FROM readings WHERE {{conditions}}
-      ORDER BY interval_end DESC, dev_eui, quantity, channel LIMIT %(limit)s) r {_ITS_UPLINK}
-ORDER BY r.interval_end DESC, r.dev_eui, r.quantity, r.channel"""
+      ORDER BY interval_end DESC, dev_eui, channel, quantity LIMIT %(limit)s) r {_ITS_UPLINK}
+ORDER BY r.interval_end DESC, r.dev_eui, r.channel, r.quantity"""
 _COUNT_READINGS = "SELECT count(*) FROM (SELECT 1 FROM readings WHERE {conditions} LIMIT %(limit)s) newest"
 
 _RECEPTION = f"""

@@ -31,6 +31,7 @@ class Desk:
 
     def __init__(self, folder: Path, dsn: str) -> None:
         self.folder = folder
+        self.dsn = dsn
         self.configuration = folder / "config.toml"
         self.configuration.write_text(
             f"""

@@ -364,14 +364,24 @@ class TestDatabase:
         assert desk.fine(*arguments).out == "All of them are there already.\n"
         postgres.drop_database(dict(part.split("=") for part in dsn.split())["dbname"])
 
+    def test_isolation_is_checked(self, desk: Desk) -> None:
+        assert desk.fine("db", "check").out == "Tenants are kept apart: no fault found.\n"
+        assert desk.fine("db", "check", "--json").out == ""
+        with psycopg.connect(desk.dsn, autocommit=True) as connection:
+            connection.execute("CREATE VIEW clipr.everything AS SELECT * FROM clipr.readings")
+        done = desk("db", "check", "--json")
+        assert done.status == 1
+        assert any("everything" in row["object"] and "security_invoker" in row["fault"] for row in done.rows)
+        assert "tenants are not kept apart" in done.err
+        assert "everything" in desk("db", "check").out
+
     def test_login_without_the_role(
         self,
         desk: Desk,
         postgres: Postgres,
         tmp_path: Path,
     ) -> None:
-        database = desk.fine("config", "show", "--json").rows[0]["database"]["dsn"]
-        name = dict(part.split("=") for part in database.split())["dbname"]
+        name = dict(part.split("=") for part in desk.dsn.split())["dbname"]
         with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
             connection.execute("DROP ROLE IF EXISTS clerk")
             connection.execute("CREATE ROLE clerk LOGIN")

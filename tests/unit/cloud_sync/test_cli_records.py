@@ -149,8 +149,7 @@ class TestReadings:
         assert len(desk.fine("readings", "--tenant", "a", "--limit", 3).out.splitlines()) == 4
 
     def test_come_along_the_index_one_trip_after_the_other(self, desk: Desk) -> None:
-        dsn = desk.fine("config", "show", "--json").rows[0]["database"]["dsn"]
-        with connect(dsn, DOSSIER) as connection, transaction(connection, tenant="a"):
+        with connect(desk.dsn, DOSSIER) as connection, transaction(connection, tenant="a"):
             rows = records.readings(connection, "a", Query())
             assert next(rows) == A[0]
             assert connection.execute("SELECT count(*) FROM pg_cursors").fetchone() == (1,)
