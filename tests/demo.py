@@ -128,8 +128,12 @@ def _play(console: Console, cloud: Cloud, buildings: Sequence[Building]) -> None
     agent_dies_at = AGENT_DIES_AT * UPLINKS
     for player in players:
         player.start()
-    with Live(console=console, refresh_per_second=4) as live:
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        told = ""
         while True:
+            if news != told:
+                console.print(f"· {news}")
+                told = news
             now_s, heard = time.monotonic(), buildings[0].outcome.uplinks
             if heard >= broker_dies_at:
                 cloud.broker.kill()
@@ -148,7 +152,7 @@ def _play(console: Console, cloud: Cloud, buildings: Sequence[Building]) -> None
                 agent_back_s = float("inf")
                 news = "the agent is back: its datagrams waited in the kernel"
             waiting = [_waiting(b) for b in buildings]
-            live.update(_progress(buildings, waiting, news))
+            live.update(_progress(buildings, waiting))
             busy = any(player.is_alive() for player in players) or agent_back_s < float("inf")
             if not busy and not any(waiting):
                 break
@@ -175,8 +179,8 @@ def _strays(buildings: Sequence[Building], readings: dict[str, list[dict[str, ob
     )
 
 
-def _progress(buildings: Sequence[Building], waiting: Sequence[int], news: str) -> Table:
-    table = Table("tenant", "uplinks sent", "not confirmed yet", title=news, title_justify="left", box=None)
+def _progress(buildings: Sequence[Building], waiting: Sequence[int]) -> Table:
+    table = Table("tenant", "uplinks sent", "not confirmed yet", box=None)
     for building, rows in zip(buildings, waiting, strict=True):
         table.add_row(building.tenant, str(building.outcome.uplinks), str(rows))
     return table

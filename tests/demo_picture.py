@@ -14,7 +14,8 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-PIPES = {0: ("hot pipe", "tab:red"), 1: ("cold pipe", "tab:blue"), 2: ("housing", "tab:gray")}
+CHANNELS = {0: ("pipe A", "tab:red"), 1: ("pipe B", "tab:blue"), 2: ("housing", "tab:gray")}
+GROWTH_CELSIUS = (25, 50)  # the range in which legionella multiply (WHO, Legionella and the prevention, 2007)
 
 
 def draw(readings: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> Path:
@@ -30,11 +31,11 @@ def draw(readings: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> Pat
                 series[entry["dev_eui"], entry["channel"]].append((moment, float(entry["last"])))
         for (_, channel), points in sorted(series.items()):
             points.sort()
-            _, colour = PIPES[channel]
+            _, colour = CHANNELS[channel]
             panel.plot(*zip(*points, strict=True), color=colour, linewidth=0.8, alpha=0.7)
-        for name, colour in PIPES.values():
+        for name, colour in CHANNELS.values():
             panel.plot([], [], color=colour, label=name)
-        panel.axhspan(25, 50, color="tab:orange", alpha=0.08)
+        panel.axhspan(*GROWTH_CELSIUS, color="tab:orange", alpha=0.08, label="growth range")
         panel.set_title(f"{tenant}: {len(entries)} readings", loc="left", fontsize=10)
         panel.set_ylabel("°C")
         panel.grid(alpha=0.3)
