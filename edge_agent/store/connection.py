@@ -8,6 +8,7 @@ leaves the connection unusable, so `StoreDamaged` is final: close, and open anew
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from edge_agent.store.key_provider import StoreKey
 PAGE_BYTES: Final = 1024
 """A commit writes whole pages: small ones spare the card, and cost the store a few per cent of its size."""
 SALT_BYTES: Final = 16
+_LOG_INDEX_BYTES: Final = 32_768
 _PLAIN_HEADER: Final = b"SQLite format 3\x00"
 
 # Primary result codes, https://sqlite.org/rescode.html
@@ -41,7 +43,7 @@ Row = tuple[Any, ...]
 
 
 class NoRoom(Exception):
-    """Neither the disk nor the cap has room for what was to be written. Nothing of it is."""
+    """The disk, or the cap, has no room for what was to be written. Nothing of it is."""
 
 
 class Database:
@@ -136,7 +138,7 @@ class Database:
 
     def _raise(self, error: dbapi2.Error) -> NoReturn:
         code = _code(error)
-        if code & 0xFF == _FULL:
+        if code & 0xFF == _FULL or (code & 0xFF == _IOERR and _disk_is_full(self.path)):
             raise NoRoom from None
         if code in _UNREADABLE and self._damage_marker is not None:
             with contextlib.suppress(OSError):
@@ -171,6 +173,12 @@ class Transaction:
 def _code(error: dbapi2.Error) -> int:
     """The extended result code."""
     return int(getattr(error, "sqlite_errorcode", 0))
+
+
+def _disk_is_full(path: Path) -> bool:
+    """SQLite reports a full disk as an I/O error where it is about its index of the log."""
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize < _LOG_INDEX_BYTES
 
 
 def _translated(code: int, text: str, path: Path) -> AgentError:
@@ -256,7 +264,7 @@ def _unlock(database: Database, key: StoreKey, header: bytes | None) -> None:
                 f"{database.path} was made with another store key",
                 hint="Put the key back that this store was made with; without it nobody can read the store",
             ) from None
-        raise _translated(code, str(error), database.path) from None
+        database._raise(error)  # noqa: SLF001
 
 
 def _key_text(key: StoreKey) -> str:

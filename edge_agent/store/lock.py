@@ -13,11 +13,12 @@ from edge_agent.store.errors import StoreLocked
 
 
 class WriterLock:
-    """Held from the start of `take` until `release`."""
+    """Held from its making until `release`. Raises StoreLocked, ConfigurationError."""
 
     def __init__(self, path: Path) -> None:
+        self._descriptor: int | None = None
         try:
-            self._descriptor = os.open(
+            descriptor = os.open(
                 path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
         except OSError as error:
@@ -26,14 +27,17 @@ class WriterLock:
                 hint="Does the folder exist, and may this user write in it? edge-agent init makes it",
             ) from None
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._descriptor)
+            os.close(descriptor)
             raise StoreLocked(f"another process writes {path}") from None
+        self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let another process write."""
-        os.close(self._descriptor)
+        """Let another process write; once more does nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
 """A damaged store: set it aside, never delete it; read what can be read, row by row, into a new one.
 
 A page that fails its authentication takes the rows on it along, and leaves the connection unusable. So
-reading goes on behind the damage with a new connection, in steps shorter than a page holds rows. The first
-page, which says where the tables begin, can be made anew (`first_page`).
+reading goes on behind the damage with a new connection, in steps shorter than a page holds rows. Pages
+of the schema, which say where the tables begin, can be made anew (`schema_pages`).
 
 Every step can be repeated: the marker file names where the damaged store is set aside, first as a second name
 of the same file, so that there is a store at `path` at every moment.
@@ -20,11 +20,11 @@ from typing import Final
 from edge_agent.store.connection import PAGE_BYTES, Database, NoRoom, Row, connect
 from edge_agent.store.errors import StoreDamaged, StoreFull
 from edge_agent.store.files import LOG_SUFFIXES, beside, damage_marker, free_name, new_file, sync_folder
-from edge_agent.store.first_page import copy_with_new_first_page
 from edge_agent.store.head import Head, begin_life, begin_stream
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.lock import WriterLock
 from edge_agent.store.row_ranges import from_text, merged, without
+from edge_agent.store.schema_pages import copy_with_new_schema_pages
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.manifest import RowRange
 
@@ -131,7 +131,7 @@ class _Source:
         try:
             self._database = connect(path, key)
         except StoreDamaged:
-            self._repaired = self._path = copy_with_new_first_page(path, key)
+            self._repaired = self._path = copy_with_new_schema_pages(path, key)
 
     def all(self, sql: str, values: tuple[object, ...] = ()) -> list[Row]:
         """Raises StoreDamaged; then the next call begins anew."""

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent.store.connection import PAGE_BYTES, Database
+from edge_agent.store.files import beside
 from edge_agent.store.head import Head
 from edge_agent.store.row_ranges import from_text
 from edge_codecs.manifest import RowRange
 
 _ROWS_A_TURN: Final = 5_000
-"""Rows deleted in one transaction: some milliseconds."""
-_FRAMES_WORTH_IT: Final = 32
+"""Rows deleted in one transaction when their time is up: some milliseconds."""
+_ROWS_FOR_ROOM: Final = 500
+"""The same when room is needed: no more than must go."""
+_FRAMES_WORTH_IT: Final = 64
 """Pages in the log that are worth writing back: each time costs the card these pages and two fsyncs."""
 
 
@@ -33,13 +36,10 @@ class Space:
     def __init__(self, database: Database, max_bytes: int) -> None:
         self._database = database
         total = max_bytes // PAGE_BYTES
-        self._ballast = Ballast(
-            database.path.with_name(database.path.name + ".ballast"),
-            _pages(total // 32, 16, 256) * PAGE_BYTES,
-        )
-        self._log_pages = _pages(total // 8, 16, 512)
+        self._ballast = ballast_of(database.path, max_bytes)
+        self._log_pages = _pages(total // 8, 64, 2048)
         self._most_pages = total - self._log_pages - self._ballast.size_bytes // PAGE_BYTES
-        self._reserve_pages = _pages(self._most_pages // 8, 24, 512)
+        self._reserve_pages = _pages(self._most_pages // 8, 96, 2048)
         self._room_pages = 0
         database.execute(f"PRAGMA max_page_count = {self._most_pages}")
         database.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages // 2}")
@@ -61,7 +61,7 @@ class Space:
 
     def take(self, rows: int) -> bool:
         """Whether that many more rows may come in; asked before each transaction, so mostly a subtraction."""
-        worst = rows // 8 + 16
+        worst = rows // 2 + 16
         if self._room_pages < worst:
             self._room_pages = self._most_pages - self._reserve_pages - self._used_pages()
             if self._room_pages < worst:
@@ -107,10 +107,11 @@ class Space:
     def _former_rows(self, head: Head, before_ms: int | None) -> int:
         if head.base == 0:
             return 0
+        most = _ROWS_A_TURN if before_ms is not None else _ROWS_FOR_ROOM
         rows = self._database.all(
             "SELECT u.id FROM uplinks u LEFT JOIN spans s ON s.number = u.span WHERE u.id <= ? AND "
             "(?2 IS NULL OR coalesce(u.received_ms, s.after_ms) < ?2) ORDER BY u.id LIMIT ?",
-            (head.base, before_ms, _ROWS_A_TURN),
+            (head.base, before_ms, most),
         )
         if not rows:
             return 0
@@ -118,13 +119,14 @@ class Space:
 
     def _confirmed_batches(self, head: Head, before_ms: int | None) -> int:
         gone = 0
+        most = _ROWS_A_TURN if before_ms is not None else _ROWS_FOR_ROOM
         batches = self._database.all(
             "SELECT number, newest_ms, ranges FROM batches WHERE number <= ? AND number < ? "
             "ORDER BY number LIMIT 200",
             (head.confirmed, head.last_batch),
         )
         for number, newest_ms, ranges in batches:
-            if gone >= _ROWS_A_TURN or (before_ms is not None and newest_ms >= before_ms):
+            if gone >= most or (before_ms is not None and newest_ms >= before_ms):
                 break
             gone += self._delete(head, from_text(ranges))
             self._database.execute("DELETE FROM batches WHERE number = ?", (number,))
@@ -138,6 +140,11 @@ class Space:
             )
             for rows in ranges
         )
+
+
+def ballast_of(path: Path, max_bytes: int) -> Ballast:
+    """The ballast beside the store at `path`."""
+    return Ballast(beside(path, ".ballast"), min(max(max_bytes // 32, 65_536), 1_048_576))
 
 
 class Ballast:

@@ -33,7 +33,7 @@ from edge_agent.store.lock import WriterLock
 from edge_agent.store.row_ranges import from_text
 from edge_agent.store.rows import INSERT, SELECT, clamped_ms, row_of, uplink_of
 from edge_agent.store.salvage import salvage_locked
-from edge_agent.store.space import Space
+from edge_agent.store.space import Space, ballast_of
 from edge_agent.store.spans import Spans
 from edge_codecs.identifiers import DevEUI, GatewayId
 from edge_codecs.manifest import Lane, StreamId
@@ -142,7 +142,10 @@ class Store:
                 return cls._locked(lock, path, key, gateway, limits, boot, now_ns, new_stream=new_stream)
             except StoreDamaged:
                 salvage_locked(path, key)
-                return cls._locked(lock, path, key, gateway, limits, boot, now_ns, new_stream=False)
+            except NoRoom:
+                if not ballast_of(path, max_bytes).drop():
+                    raise
+            return cls._locked(lock, path, key, gateway, limits, boot, now_ns, new_stream=new_stream)
         except NoRoom:
             lock.release()
             raise StoreFull(f"no room to open {path}") from None
@@ -411,6 +414,8 @@ class Store:
                 raise StoreFull(
                     f"{self._max_bytes} bytes are full of readings that the cloud has not confirmed"
                 )
+            if self._space.take(rows):
+                return
 
     def _change(self, change: Callable[[], Result]) -> Result:
         """Run `change` in a transaction; see `_write`."""
