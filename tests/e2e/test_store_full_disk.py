@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def open_on(disk: Path) -> Store:
     """With a cap far beyond the disk: only the disk says no."""
-    return open_store(disk / "store.db", max_bytes=50_000_000, now=Now(1e6))
+    return open_store(disk / "store.db", max_bytes=8_000_000, now=Now(1e6))
 
 
 def keep(store: Store, f_cnt: int, count: int = 50) -> int:
