@@ -29,11 +29,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ValidationError, core_schema
 
 from edge_codecs import canonical
 from edge_codecs.faults import BatchError, BatchFault
@@ -50,6 +50,7 @@ from edge_codecs.manifest import (
     StreamId,
     link,
 )
+from edge_codecs.strict_fields import strict_fields
 
 __all__ = [
     "BatchError",
@@ -85,20 +86,33 @@ _SIGN_TAG: Final = b"clipr batch signature 1\x00"
 _HPKE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
-class Header(BaseModel):
+_FIELDS: Final = {
+    "version": core_schema.int_schema(ge=VERSION, le=VERSION),
+    "suite": core_schema.int_schema(ge=SUITE, le=SUITE),
+    "gateway_id": core_schema.bytes_schema(min_length=8, max_length=8),
+    "key_number": core_schema.int_schema(ge=1, le=0xFFFF),
+    "stream_id": core_schema.bytes_schema(min_length=8, max_length=8),
+    "number": core_schema.int_schema(ge=1, le=MAX_NUMBER),
+    "lane": core_schema.int_schema(ge=0, le=1),
+    "previous": core_schema.bytes_schema(max_length=LINK_BYTES),
+    "flat_ranges": core_schema.list_schema(core_schema.int_schema(), min_length=2, max_length=2 * MAX_RANGES),
+}
+_VALIDATOR: Final = strict_fields(_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
     """The clear part of a batch, checked as strictly as it can be before anything is trusted."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
-    suite: Annotated[int, Field(ge=SUITE, le=SUITE)]
-    gateway_id: Annotated[bytes, Field(min_length=8, max_length=8)]
-    key_number: Annotated[int, Field(ge=1, le=0xFFFF)]
-    stream_id: Annotated[bytes, Field(min_length=8, max_length=8)]
-    number: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
-    lane: Annotated[int, Field(ge=0, le=1)]
-    previous: Annotated[bytes, Field(max_length=LINK_BYTES)]
-    flat_ranges: Annotated[list[int], Field(min_length=2, max_length=2 * MAX_RANGES)]
+    version: int
+    suite: int
+    gateway_id: bytes
+    key_number: int
+    stream_id: bytes
+    number: int
+    lane: int
+    previous: bytes
+    flat_ranges: list[int]
 
     @property
     def gateway(self) -> GatewayId:
@@ -119,7 +133,7 @@ class Header(BaseModel):
     @property
     def encoded(self) -> bytes:
         """The bytes that it was read from: there is one canonical form."""
-        return canonical.dumps([getattr(self, name) for name in type(self).model_fields])
+        return canonical.dumps([getattr(self, name) for name in _FIELDS])
 
     def manifest(self, rows: bytes) -> Manifest:
         """The batch, with its rows. Raises ValueError."""
@@ -222,10 +236,10 @@ def _parse(wire: bytes) -> tuple[Header, int]:
     except canonical.NotCanonical as error:
         raise BatchError(BatchFault.BAD_HEADER, str(error)) from None
     _check_version(fields)
-    if len(fields) != len(Header.model_fields):
-        raise BatchError(BatchFault.BAD_HEADER, f"{len(fields)} fields, expected {len(Header.model_fields)}")
+    if len(fields) != len(_FIELDS):
+        raise BatchError(BatchFault.BAD_HEADER, f"{len(fields)} fields, expected {len(_FIELDS)}")
     try:
-        header = Header.model_validate(dict(zip(Header.model_fields, fields, strict=True)))
+        header = Header(**_VALIDATOR.validate_python(dict(zip(_FIELDS, fields, strict=True))))
         header.manifest(b"")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

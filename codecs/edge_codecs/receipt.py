@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ValidationError, core_schema
 
 from edge_codecs import canonical
 from edge_codecs.faults import BatchFault, ReceiptError
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.keys import SigningKey, VerifyKey
 from edge_codecs.manifest import MAX_NUMBER, StreamId
+from edge_codecs.strict_fields import strict_fields
 
 __all__ = ["Detail", "Receipt", "ReceiptError", "Verdict", "sign_receipt", "verify_receipt"]
 
@@ -86,20 +87,18 @@ class Receipt:
     batch: int = 0  # the batch that `detail` is about, 0 = none
 
 
-class _Model(BaseModel):
-    """The wire form, strict."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
-    gateway: Annotated[bytes, Field(min_length=8, max_length=8)]
-    stream: Annotated[bytes, Field(min_length=8, max_length=8)]
-    up_to: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
-    batch_hash: Annotated[bytes, Field(max_length=32)]
-    receiver_time_ms: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
-    verdict: Annotated[int, Field(ge=0, le=2)]
-    detail: Annotated[int, Field(ge=0, le=255)]
-    batch: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
+_FIELDS: Final = {
+    "version": core_schema.int_schema(ge=VERSION, le=VERSION),
+    "gateway": core_schema.bytes_schema(min_length=8, max_length=8),
+    "stream": core_schema.bytes_schema(min_length=8, max_length=8),
+    "up_to": core_schema.int_schema(ge=0, le=MAX_NUMBER),
+    "batch_hash": core_schema.bytes_schema(max_length=32),
+    "receiver_time_ms": core_schema.int_schema(ge=0, le=MAX_NUMBER),
+    "verdict": core_schema.int_schema(ge=0, le=2),
+    "detail": core_schema.int_schema(ge=0, le=255),
+    "batch": core_schema.int_schema(ge=0, le=MAX_NUMBER),
+}
+_VALIDATOR: Final = strict_fields(_FIELDS)
 
 
 def sign_receipt(receipt: Receipt, signing_key: SigningKey) -> bytes:
@@ -115,7 +114,7 @@ def sign_receipt(receipt: Receipt, signing_key: SigningKey) -> bytes:
         int(receipt.detail),
         receipt.batch,
     ]
-    _Model.model_validate(dict(zip(_Model.model_fields, fields, strict=True)))
+    _VALIDATOR.validate_python(dict(zip(_FIELDS, fields, strict=True)))
     _check_hash(receipt.up_to, receipt.batch_hash)
     body = canonical.dumps(fields)
     return body + signing_key.sign(_SIGN_TAG + body)
@@ -130,20 +129,20 @@ def verify_receipt(data: bytes, verify_key: VerifyKey) -> Receipt:
         raise ReceiptError("not signed by the receiver")
     try:
         fields = canonical.loads(body, MAX_RECEIPT_BYTES)
-        model = _Model.model_validate(dict(zip(_Model.model_fields, fields, strict=True)))
-        _check_hash(model.up_to, model.batch_hash)
+        known = _VALIDATOR.validate_python(dict(zip(_FIELDS, fields, strict=True)))
+        _check_hash(known["up_to"], known["batch_hash"])
     except ValueError as error:
         kind = "fields out of range" if isinstance(error, ValidationError) else str(error)
         raise ReceiptError(f"not of the receipt format: {kind}") from None
     return Receipt(
-        GatewayId(model.gateway),
-        StreamId(model.stream),
-        model.up_to,
-        model.batch_hash,
-        model.receiver_time_ms,
-        Verdict(model.verdict),
-        _DETAILS.get(model.detail, Detail.OTHER),
-        model.batch,
+        GatewayId(known["gateway"]),
+        StreamId(known["stream"]),
+        known["up_to"],
+        known["batch_hash"],
+        known["receiver_time_ms"],
+        Verdict(known["verdict"]),
+        _DETAILS.get(known["detail"], Detail.OTHER),
+        known["batch"],
     )
 
 
