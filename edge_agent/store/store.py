@@ -11,30 +11,29 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from edge_agent.clock import ClockReading
 from edge_agent.lorawan.session import Session
 from edge_agent.network.outcome import Admitted
 from edge_agent.network.reason import Reason
-from edge_agent.store import devices, migrations
+from edge_agent.store import devices
 from edge_agent.store.batches import FormedBatch, Outbox
-from edge_agent.store.connection import Database, NoRoom, connect
+from edge_agent.store.connection import Database, NoRoom
 from edge_agent.store.counters import Counters, Dated, save_counters
 from edge_agent.store.dating import Anchor
 from edge_agent.store.devices import DeviceEntry, RejectionSum
-from edge_agent.store.errors import ReceiptMismatch, StoreDamaged, StoreFull
-from edge_agent.store.files import LOG_SUFFIXES, beside, damage_marker, free_name, new_file
-from edge_agent.store.head import Head, begin_life, begin_stream, unbatched, why_new_stream
+from edge_agent.store.errors import ReceiptMismatch, StoreFull
+from edge_agent.store.head import Head, begin_stream, unbatched
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.lock import WriterLock
+from edge_agent.store.opening import open_and_load
 from edge_agent.store.row_ranges import from_text
 from edge_agent.store.rows import INSERT, SELECT, clamped_ms, row_of, uplink_of
-from edge_agent.store.salvage import salvage_locked
-from edge_agent.store.space import Space, ballast_of
+from edge_agent.store.space import Space
 from edge_agent.store.spans import Spans
+from edge_agent.store.status import Pending, StoreStatus
 from edge_codecs.identifiers import DevEUI, GatewayId
 from edge_codecs.manifest import Lane, StreamId
 from edge_codecs.reading import TimeQuality
@@ -53,40 +52,6 @@ def boottime_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What the cloud has not confirmed."""
-
-    rows_unbatched: int
-    rows_unresolved: int
-    """Of these, how many wait for the clock."""
-    batches_unreceipted: int
-    oldest_ms: int | None
-    """When the oldest of these rows was received, UTC; None if there is none, or it has no date yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStatus:
-    """Figures for `status`. `rows` counts all that are kept, confirmed ones too."""
-
-    stream: str
-    rows: int
-    rows_unbatched: int
-    rows_unresolved: int
-    batches_unreceipted: int
-    oldest_ms: int | None
-    last_row: int
-    last_batch: int
-    confirmed_up_to: int
-    bytes_used: int
-    bytes_max: int
-    ballast: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
-
-
 class Store:
     """One store file, open for writing: by one process, on one thread.
 
@@ -98,7 +63,6 @@ class Store:
         self,
         lock: WriterLock,
         database: Database,
-        space: Space,
         retention_days: int,
         max_bytes: int,
         boot: str,
@@ -106,7 +70,7 @@ class Store:
     ) -> None:
         self._lock = lock
         self._database = database
-        self._space = space
+        self._space = Space(database, max_bytes)
         self._retention_days = retention_days
         self._max_bytes = max_bytes
         self._now_ns = now_ns
@@ -136,44 +100,17 @@ class Store:
         Raises ConfigurationError (no key that fits, plain SQLite, newer schema), StoreLocked, StoreFull.
         """
         lock = WriterLock(path)
-        limits = (max_bytes, retention_days)
         try:
-            try:
-                return cls._locked(lock, path, key, gateway, limits, boot, now_ns, new_stream=new_stream)
-            except StoreDamaged:
-                salvage_locked(path, key)
-            except NoRoom:
-                if not ballast_of(path, max_bytes).drop():
-                    raise
-            return cls._locked(lock, path, key, gateway, limits, boot, now_ns, new_stream=new_stream)
-        except NoRoom:
-            lock.release()
-            raise StoreFull(f"no room to open {path}") from None
+            return open_and_load(
+                path,
+                key,
+                gateway,
+                max_bytes,
+                lambda database: cls(lock, database, retention_days, max_bytes, boot, now_ns),
+                new_stream=new_stream,
+            )
         except BaseException:
             lock.release()
-            raise
-
-    @classmethod
-    def _locked(
-        cls,
-        lock: WriterLock,
-        path: Path,
-        key: StoreKey,
-        gateway: GatewayId,
-        limits: tuple[int, int],
-        boot: str,
-        now_ns: Callable[[], int],
-        *,
-        new_stream: bool,
-    ) -> Self:
-        max_bytes, retention_days = limits
-        database = _open(path, key, gateway)
-        try:
-            _settle_stream(database, gateway, asked_for=new_stream)
-            space = Space(database, max_bytes)
-            return cls(lock, database, space, retention_days, max_bytes, boot, now_ns)
-        except BaseException:
-            database.close()
             raise
 
     def close(self) -> None:
@@ -457,36 +394,3 @@ def _dated(uplinks: Sequence[Admitted], clock: ClockReading | None) -> Dated:
         else:
             dated.append((uplink, (clamped_ms(anchor.utc_ms_at(frame.monotonic_ns)), anchor.quality)))
     return dated
-
-
-def _open(path: Path, key: StoreKey, gateway: GatewayId) -> Database:
-    """The store at `path`: made if there is none, salvaged if it was found damaged before."""
-    marker = damage_marker(path)
-    if not path.exists() or path.stat().st_size == 0:
-        _make(path, key, gateway)
-    if marker.exists():
-        salvage_locked(path, key)
-    database = connect(path, key, write=True, damage_marker=marker)
-    try:
-        migrations.migrate(database, migrations.released())
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _settle_stream(database: Database, gateway: GatewayId, *, asked_for: bool) -> None:
-    """Begin a new stream where somebody else may continue this one."""
-    reason = "it was asked for" if asked_for else why_new_stream(database, gateway)
-    if reason is not None:
-        with database.transaction():
-            stream = begin_stream(database, gateway)
-        log.warning("%s begins a new stream %s: %s", database.path, stream, reason)
-
-
-def _make(path: Path, key: StoreKey, gateway: GatewayId) -> None:
-    for suffix in LOG_SUFFIXES:  # a log without its file must not be replayed into another
-        if beside(path, suffix).exists():
-            beside(path, suffix).replace(free_name(path, f"stray{suffix}"))
-    with new_file(path, key) as database, database.transaction():
-        begin_life(database, gateway)
