@@ -23,16 +23,16 @@ _READING: Final = f'{_HISTORY}, "last", "historical"'
 _REFUSED: Final = [*_SOURCE, *_KEY, *"received_at f_port payload".split()]
 
 INCOMING: Final = (
+    # what rows are chosen by comes first, then what is of fixed size: a row is unpacked as far as it is read
     """
 CREATE TEMPORARY TABLE incoming_uplinks (
-    turn integer, gateway bytea, stream bytea, batch bigint, historical boolean,
-    dev_eui bytea, session bigint, codec text, codec_version smallint,
-    "row" bigint, f_cnt bigint, received_at timestamptz, rssi_dbm smallint,
-    time_quality smallint, snr_db real, frequency_hz bigint, data_rate text, f_port smallint, payload bytea,
-    interval_s integer, channels smallint,
+    turn integer, channels smallint, historical boolean, interval_s integer, received_at timestamptz,
+    session bigint, f_cnt bigint, "row" bigint, batch bigint, frequency_hz bigint, rssi_dbm smallint,
+    time_quality smallint, f_port smallint, codec_version smallint, dev_eui bytea,
     minimum_0 numeric, maximum_0 numeric, last_0 numeric,
     minimum_1 numeric, maximum_1 numeric, last_1 numeric,
-    minimum_2 numeric, maximum_2 numeric, last_2 numeric
+    minimum_2 numeric, maximum_2 numeric, last_2 numeric,
+    gateway bytea, stream bytea, data_rate text, codec text, payload bytea, snr_db real
 ) ON COMMIT DELETE ROWS""",
     # a report's channels, one by one, with what else is known of the uplink
     "CREATE TEMPORARY VIEW incoming_readings WITH (security_invoker) AS"
