@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from edge_agent.errors import AgentBug, AgentError
+from edge_agent.settings_apart import SettingsApart
 
 
 def main() -> None:
@@ -21,9 +22,10 @@ def main() -> None:
 def _guarded(arguments: list[str]) -> int:
     try:
         if configuration := _plain_run(arguments):
-            from edge_agent import daemon
+            apart = SettingsApart(configuration)
+            from edge_agent import daemon  # loads while the child reads
 
-            daemon.main(configuration)
+            daemon.main(apart.result())
             return 0
         from edge_agent.cli.app import run_command_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.clock import Clock
 from edge_agent.control import Handler, Request
@@ -14,11 +14,13 @@ from edge_agent.health.rejections import Rejections
 from edge_agent.intake import Intake, Radio
 from edge_agent.network.admit import Activations
 from edge_agent.session_record import from_record
-from edge_agent.settings import Settings
 from edge_agent.store.key_provider import KeyLevel
 from edge_agent.store_thread import StoreThread
 from edge_agent.sync.uploader import Uploader
 from edge_codecs.identifiers import DevEUI
+
+if TYPE_CHECKING:
+    from edge_agent.settings import Settings
 
 
 class Commands:

@@ -13,8 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.clock import Clock
 from edge_agent.commands import Commands
@@ -29,7 +28,6 @@ from edge_agent.network.admit import Activations
 from edge_agent.radio.inherited_sockets import inherited_sockets
 from edge_agent.radio.replay import Replay
 from edge_agent.radio.semtech_udp import SemtechUdp
-from edge_agent.settings import ReplayRadio, SemtechUdpRadio, Settings, load
 from edge_agent.store.key_provider import load_store_key
 from edge_agent.store.store import Store
 from edge_agent.store_thread import StoreThread
@@ -37,6 +35,9 @@ from edge_agent.sync.identity import load_identity
 from edge_agent.sync.mqtt import MqttLink
 from edge_agent.sync.uploader import Uploader
 from edge_codecs.identifiers import GatewayId
+
+if TYPE_CHECKING:
+    from edge_agent.settings import ReplayRadio, SemtechUdpRadio, Settings
 
 log = logging.getLogger("edge_agent")
 
@@ -95,12 +96,10 @@ async def run(settings: Settings) -> None:
 
 
 def _radio(entry: SemtechUdpRadio | ReplayRadio, clock: Clock, inherited: list[socket.socket]) -> Radio:
-    match entry:
-        case ReplayRadio():
-            return Replay(clock, entry.file)
-        case SemtechUdpRadio():
-            map_file = entry.map_directory / f"counters-{entry.port}.json"
-            return SemtechUdp(clock, entry.bind, entry.port, inherited=inherited, map_file=map_file)
+    if entry.type == "replay":
+        return Replay(clock, entry.file)
+    map_file = entry.map_directory / f"counters-{entry.port}.json"
+    return SemtechUdp(clock, entry.bind, entry.port, inherited=inherited, map_file=map_file)
 
 
 def _uploader(settings: Settings, store: StoreThread, clock: Clock) -> Uploader | None:
@@ -197,8 +196,7 @@ def start_log(settings: Settings) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
 
 
-def main(configuration: Path) -> None:
-    """Read the configuration and run. Raises AgentError."""
-    settings = load(configuration)
+def main(settings: Settings) -> None:
+    """Run with a log. Raises AgentError."""
     start_log(settings)
     asyncio.run(run(settings))

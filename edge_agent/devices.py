@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.clock import Clock
 from edge_agent.control import AgentNotRunning, ControlClient
 from edge_agent.errors import UsageError
 from edge_agent.lorawan.session import Session
 from edge_agent.session_record import to_record
-from edge_agent.settings import Settings
 from edge_agent.store.key_provider import load_store_key
 from edge_agent.store.store import DeviceEntry, RejectionSum, Store
 from edge_codecs.identifiers import DevEUI, GatewayId
+
+if TYPE_CHECKING:
+    from edge_agent.settings import Settings
 
 
 def open_store(settings: Settings) -> Store:

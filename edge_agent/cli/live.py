@@ -23,13 +23,9 @@ def run(config: Configuration = DEFAULT_FILE) -> None:
 
     Example: edge-agent run --config /etc/edge-agent/config.toml
     """
-    import asyncio
-
     from edge_agent import daemon
 
-    settings = settings_of(config)
-    daemon.start_log(settings)
-    asyncio.run(daemon.run(settings))
+    daemon.main(settings_of(config))
 
 
 def status(config: Configuration = DEFAULT_FILE, as_json: AsJson = False) -> None:

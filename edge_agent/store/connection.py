@@ -31,7 +31,7 @@ _BUSY, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 8, 10, 11, 13
 _UNREADABLE: Final = (_CORRUPT, _NOTADB, _IOERR | 1 << 8, _IOERR | 2 << 8)
 """What is there is not what was written, or the card cannot read it any more (IOERR_READ, …_SHORT_READ)."""
 
-_SHARED: Final = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -2048", "PRAGMA busy_timeout = 10000")
+_SHARED: Final = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -1024", "PRAGMA busy_timeout = 10000")
 _WRITER: Final = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",

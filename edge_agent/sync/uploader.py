@@ -38,7 +38,7 @@ from edge_codecs.receipt import Receipt, Verdict, verify_receipt
 
 log = logging.getLogger("edge_agent.sync")
 
-MAX_ROWS = 1_000
+MAX_ROWS = 500
 MAX_BYTES = 64 * 1024  # of encoded rows
 LINGER_S = 0.5  # what arrives within it shares a batch
 LIVE_ROOM = 4  # places in the window that the backlog leaves to live batches
