@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,9 @@ from edge_agent.simulate.scenario import sessions_of
 from edge_agent.simulate.simulation import simulate as play
 from edge_codecs.identifiers import EUI64
 
-Share = Annotated[float, typer.Option(min=0.0, max=1.0)]
+
+def _share(what: str) -> Any:
+    return typer.Option(min=0.0, max=1.0, help=f"share of {what}, 0 … 1")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def simulate(
     sensors: Annotated[int, typer.Option(min=1, help="how many Clip'R sensors")] = 1,
     host: Annotated[str, typer.Option(help="where the agent's Semtech UDP port is")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 1700,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="that port")] = 1700,
     seed: Annotated[int, typer.Option(help="same seed, same sensors, keys and readings")] = 1,
     forwarder: Annotated[str, typer.Option(help="EUI of the packet forwarder")] = str(GATEWAY),
     first_sensor: Annotated[int, typer.Option(min=0, help="number of the first sensor")] = 0,
@@ -40,11 +42,11 @@ def simulate(
     uplinks: Annotated[int, typer.Option(min=0, help="end after so many; 0: never")] = 0,
     duration_s: Annotated[float, typer.Option(min=0.0, help="end after so long; 0: never")] = 0.0,
     start_ms: Annotated[int, typer.Option(min=0, help="UTC of the first moment, ms since 1970; 0: now")] = 0,
-    loss: Share = 0.0,
-    duplicates: Share = 0.0,
-    bad_crc: Share = 0.0,
-    foreign: Share = 0.0,
-    replays: Share = 0.0,
+    loss: Annotated[float, _share("frames that never reach the gateway")] = 0.0,
+    duplicates: Annotated[float, _share("frames that are heard twice")] = 0.0,
+    bad_crc: Annotated[float, _share("frames with a damaged copy beside the sound one")] = 0.0,
+    foreign: Annotated[float, _share("strangers' frames for each of ours")] = 0.0,
+    replays: Annotated[float, _share("old frames that an attacker sends again")] = 0.0,
     bundle: Annotated[int, typer.Option(min=1, max=200, help="most frames in a datagram")] = 1,
     ledger: Annotated[Path | None, typer.Option(help="write what the agent must store (JSON lines)")] = None,
     devices: Annotated[

@@ -81,7 +81,7 @@ def restore(
 
 @app.command("export")
 def export(
-    form: Annotated[str, typer.Option("--format", help='"csv" or "jsonl"')] = "csv",
+    form: Annotated[str, typer.Option("--format", help='"csv", "jsonl", or "sqlite"')] = "csv",
     output: Annotated[Path | None, typer.Option("--output", help="file; without it standard output")] = None,
     device: Annotated[str | None, typer.Option("--device", help="only this DevEUI")] = None,
     since: Annotated[str | None, typer.Option("--since", help="received at or after, RFC 3339")] = None,
@@ -96,16 +96,24 @@ def export(
     from edge_agent.store.reader import Reader
 
     writer = {"csv": write_csv, "jsonl": write_json_lines}.get(form)
-    if writer is None:
-        raise UsageError(f'--format is "csv" or "jsonl", not {form!r}')
+    if writer is None and form != "sqlite":
+        raise UsageError(f'--format is "csv", "jsonl" or "sqlite", not {form!r}')
+    if form == "sqlite" and output is None:
+        raise UsageError("a SQLite file needs a name", hint="Give --output FILE")
     settings = settings_of(config)
     with Reader.open(settings.store.path, _key(settings)) as reader:
         readings = reader.readings(read_query(device, since, until, None))
         if output is None:
+            assert writer is not None
             writer(readings, sys.stdout)
             return
-        with output.open("w", encoding="utf-8", newline="") as file:
-            count = writer(readings, file)
+        if writer is None:
+            from edge_agent.store.export_sqlite import write_sqlite
+
+            count = write_sqlite(readings, output)
+        else:
+            with output.open("w", encoding="utf-8", newline="") as file:
+                count = writer(readings, file)
     typer.echo(f"Wrote {count} readings to {output}.")
 
 

@@ -1,5 +1,6 @@
 """The agent as a process: what an installer sees, and what survives."""
 
+import csv
 import json
 import os
 import socket
@@ -147,6 +148,25 @@ def test_a_reset_device_may_count_anew(agent, devices, tmp_path):
     agent.command("device", "reset", str(sessions_of(plan)[0].dev_eui))
     simulate(plan, "127.0.0.1", agent.port)
     wait_until(lambda: agent.status()["uplinks_taken"] == 10, "the second life")
+
+
+def test_readings_leave_in_three_forms_alike(agent, devices, tmp_path):
+    agent.command("device", "add", "--file", devices)
+    agent.start()
+    simulate(PLAN, "127.0.0.1", agent.port)
+    wait_until(lambda: agent.status()["uplinks_taken"] == 400, "all uplinks on disk")
+    shown = [json.loads(line) for line in agent.command("readings", "--json").splitlines()]
+    for form in ("csv", "jsonl", "sqlite"):
+        agent.command("store", "export", "--format", form, "--output", tmp_path / form)
+    lines = [json.loads(line) for line in (tmp_path / "jsonl").read_text().splitlines()]
+    assert lines == shown
+    with (tmp_path / "csv").open(newline="") as file:
+        assert sum(1 for _ in csv.DictReader(file)) == len(shown)
+    connection = sqlite3.connect(tmp_path / "sqlite")
+    rows = connection.execute("SELECT dev_eui, channel, minimum, f_cnt FROM readings").fetchall()
+    connection.close()
+    keys = ("dev_eui", "channel", "minimum", "f_cnt")
+    assert sorted(rows, key=repr) == sorted((tuple(entry[key] for key in keys) for entry in shown), key=repr)
 
 
 def test_files_are_for_their_owner_only(agent):
