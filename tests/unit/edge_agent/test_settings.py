@@ -1,12 +1,14 @@
 """The configuration: file, environment, and what is said of a wrong one."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from edge_agent.config_text import render
 from edge_agent.errors import ConfigurationError
 from edge_agent.settings import Gateway, ReplayRadio, Settings, Sync, load
+from edge_agent.settings_apart import SettingsApart
 
 GOOD = '[gateway]\nid = "00800000A0001234"\n'
 
@@ -91,3 +93,23 @@ def test_every_key_is_explained():
     for number, line in enumerate(lines):
         if " = " in line and not line.startswith(("#", "type")):
             assert lines[number - 1].startswith("# "), line
+
+
+def test_the_shipped_example_is_what_the_command_prints():
+    shipped = Path(__file__).resolve().parents[3] / "config" / "edge-agent.example.toml"
+    assert shipped.read_text() == render(Settings(gateway=Gateway(id="00800000a0001234")))
+
+
+def test_a_process_of_its_own_reads_the_same(write):
+    file = write(GOOD + '[sync]\nhost = "broker.example"\n')
+    there, here = SettingsApart(file).result(), load(file)
+    assert there.sync.ca_file == here.sync.ca_file
+    assert vars(there.store) == here.store.model_dump()
+    assert [radio.type for radio in there.radio] == ["semtech_udp"]
+
+
+def test_a_process_of_its_own_reports_the_same_error(write):
+    with pytest.raises(ConfigurationError, match="unknown key stroe") as caught:
+        SettingsApart(write(GOOD + "[stroe]\nx = 1\n")).result()
+    assert caught.value.hint
+    assert caught.value.exit_code == 78
