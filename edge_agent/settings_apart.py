@@ -1,6 +1,6 @@
 """The configuration, read by a process of its own.
 
-pydantic and what it loads take 13 MB (measured), of a budget of 60, and the daemon needs them once. So a
+pydantic and what it loads take megabytes (docs/adr/0004-memory.md), and the daemon needs them once. So a
 forked child reads and checks, and answers with plain values, while the parent already loads its other parts.
 """
 

@@ -1,7 +1,7 @@
 """Strict validation of the fields that strangers send.
 
-By the engine of pydantic without its class layer: the same strictness, and 9 MB less in an agent that needs
-two small models of the wire and nothing else of it.
+By the engine of pydantic without its class layer: the same strictness, and megabytes less in an agent that
+needs two small models of the wire and nothing else of it (docs/adr/0004-memory.md).
 """
 
 from __future__ import annotations
