@@ -37,7 +37,7 @@ class Space:
         self._database = database
         total = max_bytes // PAGE_BYTES
         self._ballast = ballast_of(database.path, max_bytes)
-        self._log_pages = _pages(total // 8, 64, 2048)
+        self._log_pages = _pages(total // 8, 64, 512)
         self._most_pages = total - self._log_pages - self._ballast.size_bytes // PAGE_BYTES
         self._reserve_pages = _pages(self._most_pages // 8, 96, 2048)
         self._room_pages = 0

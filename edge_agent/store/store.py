@@ -370,8 +370,8 @@ class Store:
         except NoRoom:
             log.warning("no room to write %s: making some", self._database.path)
         self._space.give_up_ballast()
-        gone = 0
         while True:
+            gone = 0
             try:
                 gone = self._let_go(None)
                 self._space.checkpoint(now=True)

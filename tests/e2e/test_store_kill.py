@@ -25,6 +25,7 @@ WRITER = """
 import random, sys
 from pathlib import Path
 from tests.rig.store import Now, clock, open_store, uplink, START_MS
+from edge_agent.store.errors import StoreFull
 from edge_codecs.manifest import Lane
 
 path, seed = Path(sys.argv[1]), int(sys.argv[2])
@@ -37,7 +38,16 @@ print("ready", flush=True)
 while True:
     count = chance.choice((1, 1, 2, 10, 50))
     in_step = clock(f_cnt) if chance.random() < 0.9 else None
-    store.keep([uplink(0, f_cnt + n, at_s=f_cnt) for n in range(count)], in_step)
+    try:
+        store.keep([uplink(0, f_cnt + n, at_s=f_cnt) for n in range(count)], in_step)
+    except StoreFull:  # the cloud comes back, and takes all
+        store.clock_in_step(clock(f_cnt))
+        while store.form_batch(1000, 60_000, Lane.BACKLOG) or store.form_batch(1000, 60_000, Lane.LIVE):
+            pass
+        batch = store.unreceipted(limit=100_000)[-1]
+        store.receipt(batch.number, batch.hash, 1)
+        print("confirmed", batch.number, batch.hash.hex(), flush=True)
+        continue
     f_cnt += count
     print(f_cnt - 1, flush=True)
     match chance.randrange(8):
@@ -91,7 +101,9 @@ def run_and_kill(path: Path, seed: int, told: Told, chance: random.Random) -> No
         assert writer.stdout.readline() == "ready\n"
         deadline = time.monotonic() + chance.uniform(0.001, 0.15)
         while time.monotonic() < deadline:
-            told.hear(writer.stdout.readline())
+            line = writer.stdout.readline()
+            assert line, "the writer ended by itself"
+            told.hear(line)
         writer.send_signal(signal.SIGKILL)
         for line in writer.stdout:
             if line.endswith("\n"):
