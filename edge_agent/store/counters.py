@@ -26,7 +26,7 @@ Dated = Sequence[tuple[Admitted, tuple[int, TimeQuality] | None]]
 
 @dataclass(slots=True)
 class Seen:
-    """What is newer of a device than its table says. Never changed; not frozen, which costs each uplink 1 µs."""
+    """What is newer of a device than its table says. Not frozen, for that costs each uplink a microsecond."""
 
     session: int
     f_cnt: int
