@@ -39,9 +39,18 @@ _PROBE_S = 2.0
 _CALLBACKS = ("on_socket_open", "on_connect", "on_subscribe", "on_message", "on_disconnect")
 
 
+class _EncryptedKey(ValueError):
+    pass
+
+
+def _no_password() -> str:
+    """OpenSSL would ask a terminal, and a service would wait there for ever."""
+    raise _EncryptedKey
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is, and the files that prove who is who."""
+    """Where the broker is, and the files that prove who is who; they are read at each connection."""
 
     host: str
     port: int
@@ -66,7 +75,12 @@ class Broker:
                 )
         try:
             context.load_verify_locations(self.ca_file)
-            context.load_cert_chain(self.certificate_file, self.key_file)
+            context.load_cert_chain(self.certificate_file, self.key_file, password=_no_password)
+        except _EncryptedKey:
+            raise ConfigurationError(
+                f"{self.key_file} is encrypted, and nobody is there to type its password",
+                hint=f"Have it issued anew, or: openssl pkey -in {self.key_file} -out FILE; chmod 600 FILE",
+            ) from None
         except (ssl.SSLError, OSError) as error:
             raise ConfigurationError(
                 f"{self.certificate_file} and {self.key_file} do not fit together"

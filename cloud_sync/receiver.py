@@ -26,7 +26,7 @@ from tenacity import (
 
 from cloud_sync.db.records import BatchOutcome, Records, Refused, Verified
 from cloud_sync.db.registry import Registry
-from cloud_sync.errors import ServiceUnavailable
+from cloud_sync.errors import CloudError, ConfigurationError, ServiceUnavailable
 from cloud_sync.ingest import Ingest, SignedReceipt, Underway
 from cloud_sync.mqtt import Broker, Message, Subscriber
 from cloud_sync.pki.keys import load_keys
@@ -112,8 +112,16 @@ class ReconnectingRecords:
 
 
 def receive(subscriber: Subscriber, ingest: Ingest, stop: threading.Event) -> None:
-    """Take micro-batches until `stop`; a broker or database that is away is waited for."""
-    reconnecting = _patiently(stop, "the broker", lambda seconds: _wait(None, stop, seconds))
+    """Take micro-batches until `stop`; a broker or database that is away is waited for.
+
+    So is a certificate that does not fit its key any more: once we were connected, somebody is renewing it.
+    """
+    reconnecting = _patiently(
+        stop,
+        "the broker",
+        lambda seconds: _wait(None, stop, seconds),
+        (ServiceUnavailable, ConfigurationError),
+    )
     storing = _patiently(stop, "the database", lambda seconds: _wait(subscriber, stop, seconds))
 
     def finish(underway: Underway[Message]) -> None:
@@ -149,17 +157,23 @@ def _answer(subscriber: Subscriber, messages: Sequence[Message], receipts: list[
 
 
 def _patiently(
-    stop: threading.Event, what: str, sleep: Callable[[float], None]
+    stop: threading.Event,
+    what: str,
+    sleep: Callable[[float], None],
+    passing: tuple[type[CloudError], ...] = (ServiceUnavailable,),
 ) -> Callable[[Callable[[], Result]], Result | None]:
-    """Call again while a service is away, ever more rarely; None if we were told to stop meanwhile."""
+    """Call again while it raises an error of `passing`, ever more rarely; None if told to stop meanwhile."""
 
     def tell(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        hint = error.hint if isinstance(error, ServiceUnavailable) else ""
-        log.warning("%s is away: %s; next try in %.1f s. %s", what, error, state.upcoming_sleep, hint)
+        hint = error.hint if isinstance(error, CloudError) else ""
+        state_of_it = "out of our reach" if isinstance(error, ConfigurationError) else "away"
+        log.warning(
+            "%s is %s: %s; next try in %.1f s. %s", what, state_of_it, error, state.upcoming_sleep, hint
+        )
 
     retrying = Retrying(
-        retry=retry_if_exception_type(ServiceUnavailable),
+        retry=retry_if_exception_type(passing),
         wait=wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MAX_S, min=RETRY_FIRST_S / 2),
         stop=stop_when_event_set(stop),
         sleep=sleep,

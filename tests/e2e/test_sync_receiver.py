@@ -242,6 +242,25 @@ def test_a_broker_killed_with_default_persistence_loses_nothing(plant):
     assert plant.frames() == frames(1, sent)
 
 
+def test_a_receiver_outlives_a_half_renewed_certificate(plant):
+    gateway = plant.gateway(devices=[1])
+    receiver = plant.ready(plant.receiver())
+    (key,) = plant.pki.ca.parent.glob("receiver-*.key")
+    renewed, fitting = plant.pki.client("other").key.read_bytes(), key.read_bytes()
+    with Agent(plant, gateway) as agent:
+        key.write_bytes(renewed)  # and the certificate is still the old one
+        plant.broker.kill()
+        plant.broker.start()
+        wait_until(lambda: receiver.said().count("do not fit together") > 1, "the receiver to complain twice")
+        assert receiver.running
+        agent.keep(uplinks(1, 10))
+        key.write_bytes(fitting)
+        agent.wait()
+    assert plant.frames() == frames(1, 10)
+    assert receiver.stop() == 0
+    assert "cloud-sync ca issue-receiver" in receiver.said()
+
+
 def test_a_link_that_breaks_every_few_kilobytes_gets_everything_through(plant):
     """A window that a library sends again as a whole after each cut never ends here."""
     gateway = plant.gateway(devices=range(1, 21))
