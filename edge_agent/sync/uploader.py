@@ -161,7 +161,9 @@ class Uploader:
             while True:
                 await self._form(self._monotonic())
                 self._send(connection)
-                await asyncio.wait({event, wake}, timeout=self._idle_s(), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {event, wake}, timeout=self._idle_s(connection), return_when=asyncio.FIRST_COMPLETED
+                )
                 if wake.done():
                     self._store.wake.clear()
                     self._rows_came(self._monotonic())
@@ -239,7 +241,7 @@ class Uploader:
         )
         return seal(manifest, self._identity.signing_key, self._identity.sealing_key)
 
-    def _idle_s(self) -> float:
+    def _idle_s(self, connection: Connection) -> float:
         """How long nothing is to be done if nothing happens."""
         now = self._monotonic()
         times = [self._recheck_at]
@@ -247,7 +249,7 @@ class Uploader:
             times.append(self._live_at)
         if self._backlog and self._window.room and self._window.of_lane(Lane.BACKLOG) < self._pace.batches:
             times.append(self._pace.ready_at(now))
-        if (wake_at := self._window.wake_at()) is not None:
+        if (wake_at := self._window.wake_at(connection.window)) is not None:
             times.append(wake_at)
         return max(min(times) - now, 0.0)
 

@@ -101,12 +101,16 @@ class Window:
         `unacknowledged` is how many messages the broker takes before it has acknowledged the first.
         """
         self._notice_silence(now)
-        room = unacknowledged - sum(flight.step is _Step.SENT for flight in self._flights.values())
         numbers = [n for n, flight in self._flights.items() if flight.step is _Step.WAITING]
         if self._stop is not None:
             stop = self._stop
             numbers = [n for n in numbers if n < stop.number or (n == stop.number and now >= stop.until)]
-        return numbers[: max(room, 0)]
+        return numbers[: self._places(unacknowledged)]
+
+    def _places(self, unacknowledged: int) -> int:
+        """How many more batches the connection takes for now."""
+        sent = sum(flight.step is _Step.SENT for flight in self._flights.values())
+        return max(unacknowledged - sent, 0)
 
     def sent(self, number: int) -> bool:
         """It was handed over; returns whether it had been before."""
@@ -181,8 +185,13 @@ class Window:
         if self._stop is not None:
             self._stop.until = min(self._stop.until, now + AFTER_RECONNECT_S)
 
-    def wake_at(self) -> float | None:
-        """When `sendable` has something new to say if nothing happens before."""
+    def wake_at(self, unacknowledged: int) -> float | None:
+        """When `sendable` has something new to say if nothing happens before; None: not until then.
+
+        If it was asked at `now` and had nothing to hand out, that is later than `now`.
+        """
+        if self._places(unacknowledged) == 0:
+            return None  # the next acknowledgement makes room
         times = []
         if (first := next(iter(self._flights.values()), None)) is not None and first.again_at is not None:
             times.append(first.again_at)

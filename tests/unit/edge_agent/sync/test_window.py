@@ -63,14 +63,14 @@ def test_silence_is_broken_by_the_first_batch_alone():
     hand_over(w, 0.0)
     assert w.sendable(RECEIPT_FIRST_S / 2, SIZE) == []
     assert hand_over(w, RECEIPT_FIRST_S) == [1]
-    assert w.wake_at() is not None
+    assert w.wake_at(SIZE) is not None
 
 
 def test_the_first_batch_is_repeated_ever_more_rarely():
     w, now, times = window(20), 0.0, []
     hand_over(w, 0.0)
     while now < 8 * 3600:
-        now = w.wake_at()
+        now = w.wake_at(SIZE)
         assert now is not None
         assert hand_over(w, now) == [1]
         times.append(now)
@@ -93,8 +93,27 @@ def test_a_batch_on_its_way_is_never_doubled():
     w = window(1)
     hand_over(w, 0.0, taken=False)
     w.missed(1, 1.0)
-    assert w.wake_at() is None
+    assert w.wake_at(SIZE) is None
     assert w.sendable(10_000.0, SIZE) == []
+
+
+def test_a_full_connection_is_no_reason_to_wake():
+    w = window(2)
+    hand_over(w, 0.0)
+    w.add(3, Lane.LIVE, 0.0)
+    w.sent(3)  # and is not acknowledged
+    assert w.sendable(1000.0, 1) == []  # the first is due again, but has to wait
+    assert w.wake_at(1) is None
+
+
+def test_a_refused_batch_whose_time_has_come_does_not_wake_a_full_connection():
+    w = window(2)
+    w.sent(1), w.sent(2)
+    w.refused(2, 0.0, by_broker=False)
+    assert w.sendable(1000.0, 1) == []
+    assert w.wake_at(1) is None
+    w.taken(1, 1000.0)
+    assert w.sendable(1000.0, 1) == [2]
 
 
 def test_what_the_receiver_misses_goes_again_after_a_moment():
@@ -102,7 +121,7 @@ def test_what_the_receiver_misses_goes_again_after_a_moment():
     hand_over(w, 0.0)
     w.missed(1, 5.0)
     assert w.sendable(5.0, SIZE) == []
-    assert w.wake_at() == 5.0 + AFTER_RESEND_S
+    assert w.wake_at(SIZE) == 5.0 + AFTER_RESEND_S
     assert hand_over(w, 5.0 + AFTER_RESEND_S) == [1]
     w.missed(7, 6.0)  # none of ours
 
@@ -155,7 +174,7 @@ def test_a_refused_batch_is_tried_ever_more_rarely():
     for _ in range(12):
         assert hand_over(w, now) == [1]
         w.refused(1, now, by_broker=False)
-        now = w.wake_at()
+        now = w.wake_at(SIZE)
         times.append(now)
     gaps = [b - a for a, b in itertools.pairwise(times)]
     assert gaps == sorted(gaps)
@@ -186,6 +205,7 @@ class Channel(RuleBasedStateMachine):
     @initialize()
     def start(self):
         self.now, self.formed, self.up_to = 0.0, 0, 0
+        self.unacknowledged = SIZE
         self.window = Window(lambda: 0.5)
         self.on_the_way: list[int] = []  # handed over, not taken
         self.at_broker: list[int] = []
@@ -232,6 +252,19 @@ class Channel(RuleBasedStateMachine):
     def wait(self, seconds):
         self.now += seconds
 
+    @rule(unacknowledged=st.integers(0, SIZE), by_broker=st.booleans(), data=st.data())
+    def be_refused(self, unacknowledged, by_broker, data):
+        number = data.draw(st.integers(1, self.formed + 1))
+        if number not in self.on_the_way:
+            self.window.refused(number, self.now, by_broker=by_broker)
+        self.unacknowledged = unacknowledged
+
+    @invariant()
+    def sleeps_when_there_is_nothing_to_send(self):
+        if not self.window.sendable(self.now, self.unacknowledged):
+            wake_at = self.window.wake_at(self.unacknowledged)
+            assert wake_at is None or wake_at > self.now
+
     @invariant()
     def bounded(self):
         assert len(self.window) <= SIZE
@@ -251,7 +284,7 @@ class Channel(RuleBasedStateMachine):
                 self.up_to += 1
             self.window.receipted(self.up_to, self.now)
             if self.up_to == before and len(self.window) and not self.window.sendable(self.now, SIZE):
-                wake_at = self.window.wake_at()
+                wake_at = self.window.wake_at(SIZE)
                 assert wake_at is not None, "nothing would ever happen again"
                 self.now = max(self.now, wake_at)
         raise AssertionError("batches never landed")
