@@ -62,7 +62,7 @@ class Commands:
 
     async def _status(self, _request: Request) -> dict[str, Any]:
         reading = self._clock.in_step()
-        await self._store.count_rejections(self._rejections.take())
+        await self._store.count_rejections(self._rejections)
         store = await self._store.call(lambda opened: opened.status())
         rejections = await self._store.call(lambda opened: opened.rejections())
         return {
@@ -76,7 +76,7 @@ class Commands:
             "devices": len(self._activations.sessions()),
             "uplinks_taken": self._intake.taken,
             "frames_not_taken": describe_rejections(rejections),
-            "store": store.as_dict(),
+            "store": store.as_dict() | {"full": str(self._store.full) if self._store.full else None},
             "sync": self._uploader.state().as_dict() if self._uploader is not None else None,
         }
 
@@ -100,10 +100,10 @@ class Commands:
         return {"reset": str(dev_eui), "session": session.number}
 
     async def _list(self, _request: Request) -> list[dict[str, Any]]:
-        await self._store.count_rejections(self._rejections.take())
+        await self._store.count_rejections(self._rejections)
         return await self._store.call(describe_devices)
 
     async def _show(self, request: Request) -> dict[str, Any]:
         dev_eui = DevEUI.parse(request["dev_eui"])
-        await self._store.count_rejections(self._rejections.take())
+        await self._store.count_rejections(self._rejections)
         return await self._store.call(lambda opened: describe_device(opened, dev_eui))

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("edge_agent")
 
 HOUSEKEEPING_S = 10.0
+STOP_S = 5.0
 
 
 async def run(settings: Settings) -> None:
@@ -87,7 +88,7 @@ async def run(settings: Settings) -> None:
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
     try:
         await _run_parts(receiving, others, radios)
-        await store.count_rejections(rejections.take())
+        await store.count_rejections(rejections)
     finally:
         notify("STOPPING=1")
         for radio in radios:
@@ -140,7 +141,8 @@ async def _run_parts(
             await stop.wait()
             for radio in radios:
                 radio.stop()
-            await asyncio.wait(tasks)
+            _, late = await asyncio.wait(tasks, timeout=STOP_S)
+            rest += late  # a full store: what is not kept waits in the kernel
             for task in rest:
                 task.cancel()
     except* AgentError as errors:
@@ -168,7 +170,7 @@ async def _housekeeping(
         for reading in readings:
             if reading is not None:
                 await store.clock_in_step(reading)
-        await store.count_rejections(rejections.take())
+        await store.count_rejections(rejections)
         await store.tidy(clock.in_step())
         await asyncio.sleep(HOUSEKEEPING_S)
 

@@ -112,7 +112,7 @@ def describe_rejections(sums: Sequence[RejectionSum]) -> list[dict[str, Any]]:
         {
             "reason": entry.reason.value,
             "count": entry.count,
-            "last_seen": _utc(entry.last_seen_ms),
+            "last_seen": utc(entry.last_seen_ms),
             "sentence": entry.reason.sentence,
         }
         for entry in sums
@@ -129,15 +129,15 @@ def _entry(device: DeviceEntry, sums: Sequence[RejectionSum]) -> dict[str, Any]:
         "session": session.number,
         "f_cnt_up": session.f_cnt_up,
         "uplinks": device.uplinks,
-        "last_seen": _utc(device.last_seen_ms),
+        "last_seen": utc(device.last_seen_ms),
         "rssi_dbm": device.rssi_dbm,
         "snr_db": device.snr_db,
         "not_taken": sum(entry.count for entry in sums),
     }
 
 
-def _utc(milliseconds: int | None) -> str | None:
-    """RFC 3339, or None."""
+def utc(milliseconds: int | None) -> str | None:
+    """UTC milliseconds as RFC 3339; None stays None."""
     if milliseconds is None:
         return None
     text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")

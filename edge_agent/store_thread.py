@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from edge_agent.clock import ClockReading
-from edge_agent.health.rejections import Tallies
+from edge_agent.health.rejections import Rejections
 from edge_agent.network.admit import Admitted
+from edge_agent.store.errors import StoreFull
 from edge_agent.store.store import FormedBatch, Pending, Store
 from edge_codecs.manifest import Lane, StreamId
 
 Result = TypeVar("Result")
 
+LOOK_AGAIN_S = 5.0  # retention may make room, too
+
+log = logging.getLogger(__name__)
+
 
 class StoreThread:
-    """Every call runs on one thread, in order. `wake` is set whenever rows were kept."""
+    """Every call runs on one thread, in order. `wake` is set whenever rows were kept.
+
+    A full store is no end: what is not kept yet waits, the radio stops reading, and the kernel holds what
+    comes, until a receipt makes room. `full` says so meanwhile.
+    """
 
     def __init__(self) -> None:
+        self.full: StoreFull | None = None
+        self._room = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._store: Store | None = None
         self.wake = asyncio.Event()
@@ -38,16 +51,34 @@ class StoreThread:
         return await self.run(lambda: method(store))
 
     async def keep(self, uplinks: Sequence[Admitted], clock: ClockReading | None) -> None:
-        """Commit counters and rows; they are on disk when this returns."""
-        await self.call(lambda store: store.keep(uplinks, clock))
-        self.wake.set()
+        """Commit counters and rows; they are on disk when this returns, however long the store is full."""
+        while True:
+            self._room.clear()
+            try:
+                await self.call(lambda store: store.keep(uplinks, clock))
+            except StoreFull as full:
+                if self.full is None:
+                    log.error("%s. %s", full, full.hint)
+                self.full = full
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._room.wait(), LOOK_AGAIN_S)
+                continue
+            if self.full is not None:
+                log.warning("the store has room again")
+                self.full = None
+            self.wake.set()
+            return
 
-    async def count_rejections(self, tallies: Tallies) -> None:
-        """Add to the sums of frames that were not taken."""
+    async def count_rejections(self, rejections: Rejections) -> None:
+        """Add what was counted to the sums; a full store takes them later."""
+        tallies = rejections.take()
         if not tallies:
             return
         counts = {key: (tally.count, tally.last_seen_ms) for key, tally in tallies.items()}
-        await self.call(lambda store: store.count_rejections(counts))
+        try:
+            await self.call(lambda store: store.count_rejections(counts))
+        except StoreFull:
+            rejections.put_back(tallies)
 
     async def stream(self) -> StreamId:
         """This life of the store."""
@@ -63,7 +94,21 @@ class StoreThread:
 
     async def receipt(self, up_to: int, batch_hash: bytes, receiver_time_ms: int) -> int:
         """See Store.receipt."""
-        return await self.call(lambda store: store.receipt(up_to, batch_hash, receiver_time_ms))
+        confirmed = await self.call(lambda store: store.receipt(up_to, batch_hash, receiver_time_ms))
+        self._room.set()
+        return confirmed
+
+    async def progress(self) -> tuple[int, int]:
+        """See Store.progress."""
+        return await self.call(lambda store: store.progress())
+
+    async def unconfirm(self, after: int) -> int:
+        """See Store.unconfirm."""
+        return await self.call(lambda store: store.unconfirm(after))
+
+    async def begin_stream(self) -> StreamId:
+        """See Store.begin_stream."""
+        return await self.call(lambda store: store.begin_stream())
 
     async def pending(self) -> Pending:
         """See Store.pending."""

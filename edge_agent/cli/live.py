@@ -8,6 +8,7 @@ import typer
 
 from edge_agent.cli.output import AsJson, Configuration, print_facts, print_json, print_lines, settings_of
 from edge_agent.control import ControlClient
+from edge_agent.devices import utc
 from edge_agent.settings import DEFAULT_FILE
 
 
@@ -63,30 +64,64 @@ def tail(
 
 
 def _facts(answer: dict[str, Any]) -> dict[str, object]:
-    clock, store, sync = answer["clock"], answer["store"], answer["sync"]
+    clock, store = answer["clock"], answer["store"]
     facts: dict[str, object] = {
         "gateway": answer["gateway_id"],
         "version": f"{answer['version']}, up {answer['uptime_s']} s, process {answer['pid']}",
         "clock": f"in step ({clock['quality']})"
         if clock["in_step"]
         else "NOT in step: readings wait for a date",
+        "store": f"{store['rows']} uplinks, {_share(store['bytes_used'], store['bytes_max'])}",
         "store key": answer["store_key"],
-        "devices": answer["devices"],
-        "uplinks taken": answer["uplinks_taken"],
     }
-    facts |= {f"not taken: {entry['reason']}": entry["count"] for entry in answer["frames_not_taken"]}
-    facts |= {f"store: {name.replace('_', ' ')}": value for name, value in store.items()}
+    if store["full"]:
+        facts["STORE FULL"] = f"{store['full']}: the radio waits until the cloud confirms"
+    facts |= {
+        "to the cloud": _waiting(store),
+        "link": _link(answer["sync"]),
+    }
+    if answer["sync"] and answer["sync"]["hint"]:
+        facts["do next"] = answer["sync"]["hint"]
+    facts |= {"devices": answer["devices"], "uplinks taken": f"{answer['uplinks_taken']} since the start"}
+    for entry in answer["frames_not_taken"]:
+        facts[f"  not taken: {entry['reason']}"] = f"{entry['count']}, last {entry['last_seen']}"
     for radio in answer["radios"]:
-        facts[f"radio {radio.get('name', '')}"] = ", ".join(
-            f"{name.replace('_', ' ')} {value}"
-            for name, value in radio.items()
-            if name != "name" and not isinstance(value, dict | list)
-        )
-    if sync is None:
-        facts["sync"] = "off: there is no [sync] section"
-    else:
-        facts |= {f"sync: {name.replace('_', ' ')}": value for name, value in sync.items()}
+        facts["radio"] = radio["name"]
+        for forwarder in radio.get("forwarders", ()):
+            counts = (
+                f"{name.replace('_', ' ')} {value}" for name, value in forwarder.items() if value is not None
+            )
+            facts[f"  forwarder {forwarder.get('eui', '')}"] = ", ".join(counts)
+        lost = radio.get("kernel_dropped")
+        if lost:
+            facts["  datagrams lost"] = f"{lost}: more came than this gateway could read"
     return facts
+
+
+def _share(used: int, limit: int) -> str:
+    return f"{used / 1e6:.1f} of {limit / 1e6:.0f} MB"
+
+
+def _waiting(store: dict[str, Any]) -> str:
+    if not store["rows_unbatched"] and not store["batches_unreceipted"]:
+        return "everything is confirmed"
+    waits = (
+        f"{store['rows_unbatched']} uplinks wait, {store['batches_unreceipted']} batches without a receipt"
+    )
+    if store["rows_unresolved"]:
+        waits += f", {store['rows_unresolved']} of them wait for the clock"
+    return f"{waits}, the oldest of {utc(store['oldest_ms']) or 'unknown time'}"
+
+
+def _link(sync: dict[str, Any] | None) -> str:
+    if sync is None:
+        return "off: there is no [sync] section"
+    if sync["connected"]:
+        last = utc(sync["last_receipt_ms"]) or "none yet"
+        state = f"up since {utc(sync['connected_since_ms'])}, last receipt {last}"
+    else:
+        state = f"DOWN, next try {utc(sync['next_try_ms']) or 'now'}"
+    return f"{state}: {sync['last_error']}" if sync["last_error"] else state
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -31,6 +31,13 @@ class Rejections:
         tally.count += 1
         tally.last_seen_ms = now_ms
 
+    def put_back(self, tallies: Tallies) -> None:
+        """What could not be saved now counts on."""
+        for key, tally in tallies.items():
+            known = self._tallies.setdefault(key, Tally(0, tally.last_seen_ms))
+            known.count += tally.count
+            known.last_seen_ms = max(known.last_seen_ms, tally.last_seen_ms)
+
     def take(self) -> Tallies:
         """What came since the last call."""
         tallies, self._tallies = self._tallies, {}
