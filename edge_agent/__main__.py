@@ -35,8 +35,17 @@ def _guarded(arguments: list[str]) -> int:
     except (KeyboardInterrupt, BrokenPipeError):
         return _quiet_exit()
     except Exception as error:  # noqa: BLE001  the last line of defence: name it, keep locals out of the log
-        traceback.print_tb(error.__traceback__)
-        return report(AgentBug(f"unexpected {type(error).__name__}: {error}"))
+        for cause in _causes(error):
+            traceback.print_tb(cause.__traceback__)
+            report(AgentBug(f"unexpected {type(cause).__name__}: {cause}"))
+        return AgentBug.exit_code
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The errors in a group, or the one that there is."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for inner in error.exceptions for cause in _causes(inner)]
+    return [error]
 
 
 def report(error: AgentError) -> int:

@@ -65,6 +65,8 @@ class ControlServer:
         try:
             request = json.loads(line)
             name = request["command"]
+            if not isinstance(name, str):
+                raise TypeError("a command is a string")
         except (ValueError, KeyError, TypeError):
             return await _send(writer, _error(UsageError("not a request")))
         if name in self._streams:
@@ -76,6 +78,8 @@ class ControlServer:
             await _send(writer, {"result": await handler(request)})
         except AgentError as error:
             await _send(writer, _error(error))
+        except (KeyError, TypeError, ValueError) as error:  # of what the request holds or lacks
+            await _send(writer, _error(UsageError(f"{name} was asked wrongly: {type(error).__name__}")))
 
 
 async def _pour(

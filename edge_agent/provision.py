@@ -45,6 +45,7 @@ def provision(
     `identity.json` in `state` holds public halves only: the gateway id, the Ed25519 key that batches are
     verified with, and a certificate request (PKCS #10) for the TLS key. Raises ConfigurationError.
     """
+    state = state.absolute()  # the agent may be started from anywhere
     made = Provisioned(
         configuration,
         state / "identity.json",
@@ -60,6 +61,7 @@ def provision(
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        configuration.touch(mode=0o644, exist_ok=False)  # before there are keys: is it ours to write?
         create_store_key(made.store_key)
         signing_key = Ed25519PrivateKey.generate()
         tls_key = ec.generate_private_key(ec.SECP256R1())
@@ -67,8 +69,10 @@ def provision(
         _write_private(made.tls_key, tls_key)
         made.identity.write_text(json.dumps(_identity(gateway_id, signing_key, tls_key), indent=2) + "\n")
         made.configuration.write_text(render(_settings(made, state, gateway_id, host, port, control_socket)))
-    except PermissionError as error:
-        raise ConfigurationError(f"may not write {error.filename}", hint="Run init as root") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write {error.filename}: {error.strerror}", hint="Run init as root"
+        ) from None
     return made
 
 

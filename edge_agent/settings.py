@@ -93,7 +93,7 @@ Radio = Annotated[SemtechUdpRadio | ReplayRadio, Field(discriminator="type")]
 class Sync(_Section):
     """The way to the cloud: MQTT 5 over mutual TLS 1.3. Leave the section out to keep readings here only."""
 
-    host: str = Field(description="the broker's host name, as its certificate spells it")
+    host: str = Field(min_length=1, description="the broker's host name, as its certificate spells it")
     port: int = Field(8883, ge=1, le=65535, description="the broker's port")
     ca_file: Path = Field(STATE_DIRECTORY / "ca.crt", description="certificate of the broker's authority")
     certificate_file: Path = Field(STATE_DIRECTORY / "gateway.crt", description="this gateway's certificate")
@@ -166,6 +166,10 @@ def load(file: Path) -> Settings:
     except PermissionError:
         raise ConfigurationError(
             f"may not read {file}", hint="Run as root, or as the user edge-agent"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {file}: {error.strerror}", hint="Name the configuration file: --config FILE"
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} is not UTF-8 text", hint="Save it as UTF-8") from None

@@ -31,7 +31,10 @@ def add(
     dev_addr: Annotated[str | None, typer.Option("--dev-addr", help="DevAddr, 8 hex digits")] = None,
     lorawan: Annotated[str, typer.Option("--lorawan", help='"1.0" or "1.1"')] = "1.0",
     f_cnt: Annotated[
-        int | None, typer.Option("--f-cnt", min=0, help="last frame counter used, if it is not a new sensor")
+        int | None,
+        typer.Option(
+            "--f-cnt", min=0, max=0xFFFF_FFFF, help="last frame counter used, if it is not a new sensor"
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", help='devices with keys, JSON or CSV; "-": standard input')

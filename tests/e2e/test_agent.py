@@ -150,6 +150,14 @@ def test_a_reset_device_may_count_anew(agent, devices, tmp_path):
     wait_until(lambda: agent.status()["uplinks_taken"] == 10, "the second life")
 
 
+def test_a_folder_is_no_configuration(agent):
+    done = subprocess.run(
+        [EDGE_AGENT, "run", "--config", agent.folder], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 78, done.stderr
+    assert str(agent.folder) in done.stderr
+
+
 def test_readings_leave_in_three_forms_alike(agent, devices, tmp_path):
     agent.command("device", "add", "--file", devices)
     agent.start()

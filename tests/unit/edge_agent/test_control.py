@@ -63,11 +63,19 @@ def test_an_unknown_command_is_named(served):
         ControlClient(served).call("dance")
 
 
+def test_a_request_that_lacks_something_is_answered(served):
+    with pytest.raises(AgentError, match="asked wrongly"):
+        ControlClient(served).call("echo")
+    assert ControlClient(served).call("echo", word="still here") == {"heard": "still here"}
+
+
 def test_a_stream_ends_when_it_ends(served):
     assert [e["number"] for e in ControlClient(served).stream("count", up_to=3)] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("garbage", [b"\n", b"[]\n", b"{}\n", b"\xff\n", b"{" * 5000 + b"\n"])
+@pytest.mark.parametrize(
+    "garbage", [b"\n", b"[]\n", b"{}\n", b'{"command": []}\n', b"\xff\n", b"{" * 5000 + b"\n"]
+)
 def test_garbage_is_answered_and_harms_nobody(served, garbage):
     with socket.socket(socket.AF_UNIX) as channel:
         channel.connect(str(served))

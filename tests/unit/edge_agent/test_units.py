@@ -17,7 +17,10 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 @pytest.mark.parametrize("unit", sorted(HIGHEST_EXPOSURE))
 def test_exposure_stays_low(unit):
     said = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", UNITS / unit], capture_output=True, text=True, check=False
+        ["systemd-analyze", "security", "--offline=true", UNITS / unit],
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
     exposure = float(re.search(r"exposure level for \S+: ([\d.]+)", said).group(1))
     assert exposure <= HIGHEST_EXPOSURE[unit], said
@@ -31,7 +34,10 @@ def test_systemd_has_nothing_to_say(unit, tmp_path):
         text = path.read_text()
         (tmp_path / path.name).write_text(re.sub(r"/usr/bin/(edge-agent|cloud-sync)", "/bin/true", text))
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", tmp_path / unit], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", "--man=no", tmp_path / unit],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     complaints = [line for line in (done.stdout + done.stderr).splitlines() if str(tmp_path) in line]
     assert complaints == []
