@@ -14,6 +14,8 @@ from edge_agent.network.reason import Reason
 from edge_codecs.clipr import CODECS, DecodeError
 
 _HEX = re.compile(r"[0-9a-fA-F]+")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+_SHORTEST_BASE64 = 16  # of a data frame without payload, 12 bytes
 _LABELS = (
     ("mtype", "message type"),
     ("dev_addr", "DevAddr"),
@@ -121,10 +123,13 @@ def _line(label: str, value: object) -> str:
 def _bytes_of(text: str) -> bytes:
     """Hex, or base64 in either alphabet with or without padding. Raises ValueError."""
     digits = "".join(text.split())
-    if _HEX.fullmatch(digits):
+    if not digits or _HEX.fullmatch(digits):
         if len(digits) % 2:
             raise ValueError("an odd number of hex digits: one is missing or too many")
         return bytes.fromhex(digits)
+    strange = sorted(set(digits) - _HEX_DIGITS)
+    if len(digits) < _SHORTEST_BASE64 or len(strange) <= 2:  # hex with a slip of the finger, not base64
+        raise ValueError(f"neither hex ({' '.join(strange)} are no hex digits) nor base64")
     standard = digits.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)

@@ -172,7 +172,7 @@ def test_description_without_keys_shows_what_can_be_seen() -> None:
     assert "not known" in story
 
 
-@pytest.mark.parametrize("text", ["?", "40f", "YAAAA"])
+@pytest.mark.parametrize("text", ["?", "40f", "YAAAA", "zz", "4034120b26000100015551020304g0"])
 def test_what_is_neither_hex_nor_base64(text: str) -> None:
     with pytest.raises(ValueError, match="hex"):
         describe(text)
