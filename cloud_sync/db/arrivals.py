@@ -19,7 +19,6 @@ from cloud_sync.db.registry import Registry
 from cloud_sync.db.tenant_rows import EventRow, Turn, hundredths, utc
 from edge_codecs.batch import Lane
 from edge_codecs.clipr import Event, History
-from edge_codecs.columns import RowColumns
 from edge_codecs.identifiers import DevEUI
 
 
@@ -41,6 +40,9 @@ class Part:
     uplinks: bytes
     reading_count: int
     uplink_count: int
+    devices: dict[DevEUI, tuple[int, int]]
+    """First and last time of reception, UTC milliseconds, of each device's rows."""
+    sessions: dict[DevEUI, set[int]]
     history: list[tuple[int, DevEUI, list[HistoryInterval]]] = field(default_factory=list)
     """(row, device, intervals newest first)."""
     events: list[EventRow] = field(default_factory=list)
@@ -95,7 +97,17 @@ def prepare(batch: Verified, registry: Registry, turns: Turns, now_ms: int) -> P
 def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | None) -> Part:
     columns = batch.columns
     count = len(columns) if chosen is None else len(chosen)
-    part = Part(*rows.uplinks(turn, chosen), count)
+    devices = [
+        columns.devices[number]
+        for number in (
+            range(len(columns.devices)) if chosen is None else {columns.device[row] for row in chosen}
+        )
+    ]
+    times = columns.received_ms if chosen is None else [columns.received_ms[row] for row in chosen]
+    span = min(times), max(times)
+    part = Part(*rows.uplinks(turn, chosen), count, {device.dev_eui: span for device in devices}, {})
+    for device in devices:
+        part.sessions.setdefault(device.dev_eui, set()).add(device.session)
     wanted = None if chosen is None else set(chosen)
     for row, message in columns.others:
         if wanted is not None and row not in wanted:
@@ -142,7 +154,7 @@ class Arrivals:
             turn.readings += part.reading_count
             turn.events += part.events
             turn.refused += part.refused
-            _note_devices(turn, prepared.batch.columns)
+            _note_devices(turn, part)
             self._add_history(turn, prepared, part)
         self.refused += prepared.refused
         if prepared.owner is None:
@@ -164,8 +176,8 @@ def _event(batch: Verified, rows: BatchRows, row: int, event: Event) -> EventRow
     device = columns.devices[columns.device[row]]
     return EventRow(
         bytes(device.dev_eui),
-        device.session,
         columns.f_cnt[row],
+        bytes(batch.manifest.gateway),
         bytes(batch.manifest.stream),
         rows.row_numbers[row],
         utc(columns.received_ms[row] - event.age_s * 1000),
@@ -194,11 +206,12 @@ def _add_end(ends: list[int], interval: HistoryInterval) -> bool:
     return True
 
 
-def _note_devices(turn: Turn, columns: RowColumns) -> None:
-    first_ms, last_ms = min(columns.received_ms), max(columns.received_ms)
-    for device in columns.devices:
-        known = turn.devices.get(device.dev_eui, (first_ms, last_ms))
-        turn.devices[device.dev_eui] = (min(known[0], first_ms), max(known[1], last_ms))
+def _note_devices(turn: Turn, part: Part) -> None:
+    for dev_eui, (first_ms, last_ms) in part.devices.items():
+        known = turn.devices.get(dev_eui, (first_ms, last_ms))
+        turn.devices[dev_eui] = (min(known[0], first_ms), max(known[1], last_ms))
+    for dev_eui, sessions in part.sessions.items():
+        turn.sessions.setdefault(dev_eui, set()).update(sessions)
 
 
 def _refused(batch: Verified, rows: BatchRows, row: int, reason: str) -> RefusedRow:

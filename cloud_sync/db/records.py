@@ -182,7 +182,7 @@ class Records:
     def _take_turns(self, turns: Sequence[Turn]) -> None:
         wary = [turn for turn in turns if turn.history or self._wary.get(turn.tenant)]
         others = [turn for turn in turns if turn not in wary]
-        wary += tenant_rows.meet_history(self._connection, others)
+        wary += tenant_rows.need_care(self._connection, others)
         tenant_rows.insert_fast(self._connection, [turn for turn in others if turn not in wary])
         for turn in wary:
             met = tenant_rows.insert_careful(self._connection, turn)

@@ -6,8 +6,11 @@ takes is the index, and ON CONFLICT DO NOTHING looks into it twice (measured: 7.
 Almost every row is new, so the fast way inserts plainly; a duplicate key ends the transaction, which is then
 done again the careful way:
 
-    uplinks     ON CONFLICT DO NOTHING; a row that was not taken is another gateway's reception of the same
-                frame, the same row again, or a contradiction (quarantine), and its readings are not taken
+    uplinks     each row is compared with those of the same device and counter that were received within an
+                hour. The same payload: the same row again, or a further gateway's reception; another one
+                under the same session: a contradiction (quarantine); the readings of neither are taken.
+                What is left is new, and if its key is taken (a counter that began again) it gets the next
+                free session number, under which its readings and events go, too
     readings    not if an interval out of the sensor's memory fills that place; ON CONFLICT DO NOTHING
     history     only where no reading of that device and channel ends within half an interval
 
@@ -16,7 +19,7 @@ What the planner believes of a temporary table decides nothing: the careful way 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,13 +34,17 @@ from cloud_sync.db.outcome import Verified
 from cloud_sync.db.quarantine import RefusedRow
 from edge_codecs.identifiers import DevEUI
 
+SAME_FRAME_S = 3600
+"""Frames of one device, counter and payload are the same frame if received within this time of each other:
+gateways' clocks differ. A counter that begins again seldom has the same payload so soon."""
+
 
 class EventRow(NamedTuple):
     """An event of a sensor (fPort 11), in the order of the statement's arrays."""
 
     dev_eui: bytes
-    session: int
     f_cnt: int
+    gateway: bytes
     stream: bytes
     row: int
     occurred_at: datetime
@@ -63,11 +70,13 @@ class Turn:
     refused: list[RefusedRow] = field(default_factory=list)
     devices: dict[DevEUI, tuple[int, int]] = field(default_factory=dict)
     """First and last time of reception, UTC milliseconds, of each device's rows."""
+    sessions: dict[DevEUI, set[int]] = field(default_factory=dict)
+    """As the gateways number them."""
 
     @property
     def parameters(self) -> dict[str, object]:
         """Of the statements that take incoming rows."""
-        return {"tenant": self.tenant, "turn": self.number}
+        return {"tenant": self.tenant, "turn": self.number, "same_s": SAME_FRAME_S}
 
 
 class NotNew(Exception):
@@ -99,15 +108,51 @@ def _copy(connection: psycopg.Connection, statement: str, tuples: Sequence[bytes
         copy.write(b"".join([HEAD, *tuples, TAIL]))
 
 
-def meet_history(connection: psycopg.Connection, turns: Sequence[Turn]) -> list[Turn]:
-    """Those turns with a report that may meet an interval that came out of its sensor's memory earlier."""
+def need_care(connection: psycopg.Connection, turns: Sequence[Turn]) -> list[Turn]:
+    """Those turns that the fast way could get wrong without noticing.
+
+    A report may meet an interval that came out of its sensor's memory earlier, and a frame may be in the
+    records under another session. New sessions of devices are noted on the way.
+    """
     with connection.pipeline():
         asked = []
         for turn in turns:
             enter_tenant(connection, turn.tenant)
             parameters = {"tenant": turn.tenant, "devices": list(map(bytes, turn.devices))}
-            asked.append(_execute(connection, tenant_sql.SPANS, parameters))
-    return [turn for turn, spans in zip(turns, asked, strict=True) if any(_meets(turn, *s) for s in spans)]
+            spans = _execute(connection, tenant_sql.SPANS, parameters)
+            asked.append((turn, spans, _execute(connection, tenant_sql.SESSIONS, parameters)))
+    return [
+        turn
+        for turn, spans, sessions in asked
+        if _heard_otherwise(connection, turn, sessions) or any(_meets(turn, *s) for s in spans)
+    ]
+
+
+def _heard_otherwise(connection: psycopg.Connection, turn: Turn, known: Iterable[tuple[bytes, int]]) -> bool:
+    stored: dict[DevEUI, set[int]] = {}
+    for dev_eui, session in known:
+        stored.setdefault(DevEUI(dev_eui), set()).add(session)
+    every = {dev_eui: turn.sessions[dev_eui] | stored.get(dev_eui, set()) for dev_eui in turn.sessions}
+    if any(len(sessions) > 1 for sessions in turn.sessions.values()):
+        return True
+    several = [bytes(dev_eui) for dev_eui, sessions in every.items() if len(sessions) > 1]
+    if several:
+        enter_tenant(connection, turn.tenant)
+        _execute(connection, tenant_sql.INDEX_LOOKUPS_ONLY)
+        parameters = turn.parameters | {"devices": several}
+        if _execute(connection, tenant_sql.HEARD_OTHERWISE, parameters).fetchone() == (True,):
+            return True
+    fresh = [
+        (bytes(dev_eui), session)
+        for dev_eui, sessions in sorted(turn.sessions.items())
+        for session in sessions - stored.get(dev_eui, set())
+    ]
+    if fresh:
+        enter_tenant(connection, turn.tenant)
+        devices, sessions = map(list, zip(*fresh, strict=True))
+        parameters = {"tenant": turn.tenant, "devices": devices, "sessions": sessions}
+        _execute(connection, tenant_sql.NEW_SESSIONS, parameters)
+    return False
 
 
 def _meets(turn: Turn, device: bytes, earliest: datetime, latest: datetime, longest_s: int) -> bool:
@@ -139,12 +184,8 @@ def insert_careful(connection: psycopg.Connection, turn: Turn) -> bool:
     enter_tenant(connection, turn.tenant)
     parameters = turn.parameters
     _execute(connection, tenant_sql.INDEX_LOOKUPS_ONLY)
-    met = _execute(connection, tenant_sql.NEW_UPLINKS, parameters).rowcount < turn.uplinks
-    if met:
-        _execute(connection, tenant_sql.RECEPTIONS, parameters)
-        _execute(connection, tenant_sql.CONFLICTS, parameters)
-        _execute(connection, tenant_sql.FORGET_READINGS, parameters)
-        _execute(connection, tenant_sql.FORGET_HISTORY, parameters)
+    _execute(connection, tenant_sql.LOCK, parameters)
+    met = _insert_uplinks(connection, turn)
     if turn.readings:
         _execute(connection, tenant_sql.NEW_READINGS, parameters)
         _execute(connection, tenant_sql.READING_CONFLICTS, parameters)
@@ -153,6 +194,25 @@ def insert_careful(connection: psycopg.Connection, turn: Turn) -> bool:
         _execute(connection, tenant_sql.WIDEN_SPANS, parameters)
     insert_rest(connection, turn)
     return met
+
+
+def _insert_uplinks(connection: psycopg.Connection, turn: Turn) -> bool:
+    """Take the frames that are new. Returns whether there was one that is not, or whose key was taken."""
+    (rounds,) = _execute(connection, tenant_sql.ROUNDS, turn.parameters).fetchone() or (0,)
+    met = renumbered = 0
+    try:
+        for number in range(rounds or 0):
+            parameters = turn.parameters | {"round": number}
+            met += _execute(connection, tenant_sql.MEET, parameters).rowcount
+            renumbered += _execute(connection, tenant_sql.RENUMBER, parameters).rowcount
+            _execute(connection, tenant_sql.NEW_UPLINKS, parameters)
+    except psycopg.errors.UniqueViolation:  # another receiver's, that was faster
+        raise NotNew([turn.tenant]) from None
+    if met:
+        _execute(connection, tenant_sql.RECEPTIONS, turn.parameters)
+        _execute(connection, tenant_sql.CONFLICTS, turn.parameters)
+    _execute(connection, tenant_sql.NEW_NUMBERS, turn.parameters)
+    return met + renumbered > 0
 
 
 def insert_rest(connection: psycopg.Connection, turn: Turn) -> None:

@@ -15,11 +15,11 @@ def _list(names: Sequence[str], prefix: str = "") -> str:
 
 _SOURCE: Final = "gateway stream batch row".split()
 _KEY: Final = "dev_eui session f_cnt".split()
+_INTERVAL: Final = "interval_end interval_s channel minimum maximum".split()
 _RADIO: Final = "received_at frequency_hz data_rate rssi_dbm snr_db time_quality".split()
 _RECEPTION: Final = [*_KEY, *_SOURCE, *_RADIO]
 _UPLINK: Final = _list([*_RECEPTION, *"f_port payload codec codec_version historical".split()])
-_HISTORY: Final = _list([*_KEY, *"interval_end interval_s channel minimum maximum".split()])
-_READING: Final = f'{_HISTORY}, "last", "historical"'
+_READING: Final = _list([*_KEY, *_INTERVAL, "last", "historical"])
 _REFUSED: Final = [*_SOURCE, *_KEY, *"received_at f_port payload".split()]
 
 INCOMING: Final = (
@@ -32,7 +32,8 @@ CREATE TEMPORARY TABLE incoming_uplinks (
     minimum_0 numeric, maximum_0 numeric, last_0 numeric,
     minimum_1 numeric, maximum_1 numeric, last_1 numeric,
     minimum_2 numeric, maximum_2 numeric, last_2 numeric,
-    gateway bytea, stream bytea, data_rate text, codec text, payload bytea, snr_db real
+    gateway bytea, stream bytea, data_rate text, codec text, payload bytea, snr_db real,
+    round integer DEFAULT 0, met text  -- of the careful way
 ) ON COMMIT DELETE ROWS""",
     # a report's channels, one by one, with what else is known of the uplink
     "CREATE TEMPORARY VIEW incoming_readings WITH (security_invoker) AS"
@@ -67,35 +68,83 @@ SELECT %(tenant)s, 'temperature', '°C', false, {_READING}
 FROM incoming_readings WHERE turn = %(turn)s"""
 
 # the careful way
-NEW_UPLINKS: Final = f"{UPLINKS} ON CONFLICT DO NOTHING"
-_MET: Final = """
-FROM incoming_uplinks i JOIN uplinks u
-    ON u.tenant = %(tenant)s AND (u.dev_eui, u.session, u.f_cnt) = (i.dev_eui, i.session, i.f_cnt)
-WHERE i.turn = %(turn)s AND (u.gateway, u.stream, u."row") <> (i.gateway, i.stream, i."row")"""
-"""Incoming rows whose uplink is in the records out of another row."""
+ROUNDS: Final = """
+WITH i AS MATERIALIZED (
+    SELECT ctid AS at, row_number() OVER (PARTITION BY dev_eui, f_cnt ORDER BY ctid) - 1 AS round
+    FROM incoming_uplinks WHERE turn = %(turn)s
+), later AS (
+    UPDATE incoming_uplinks SET round = i.round FROM i WHERE incoming_uplinks.ctid = i.at AND i.round > 0
+)
+SELECT max(round) + 1 FROM i"""
+"""Rows of one device and counter are taken one after another, in the order in which they came."""
+MEET: Final = """
+WITH met AS MATERIALIZED (
+    SELECT DISTINCT ON (i.ctid) i.ctid AS at, u.session,
+        CASE WHEN (u.f_port, u.payload) <> (i.f_port, i.payload) THEN 'conflict'
+             WHEN u.gateway <> i.gateway THEN 'heard' ELSE 'same' END AS met
+    FROM incoming_uplinks i JOIN uplinks u
+        ON u.tenant = %(tenant)s AND (u.dev_eui, u.f_cnt) = (i.dev_eui, i.f_cnt)
+    WHERE i.turn = %(turn)s AND i.round = %(round)s
+        AND abs(extract(epoch FROM u.received_at - i.received_at)) <= %(same_s)s
+        AND (u.session = i.session OR (u.f_port, u.payload) = (i.f_port, i.payload) AND u.stream <> i.stream)
+    ORDER BY i.ctid, (u.f_port, u.payload) = (i.f_port, i.payload) DESC,
+        abs(extract(epoch FROM u.received_at - i.received_at))
+)
+UPDATE incoming_uplinks i SET met = met.met, session = met.session, channels = 0
+FROM met WHERE i.ctid = met.at"""
+"""Find the uplink that a row is the same frame as, or contradicts."""
+RENUMBER: Final = """
+WITH taken AS MATERIALIZED (
+    SELECT i.ctid AS at, (
+        SELECT max(every.session) + 1 FROM uplinks every
+        WHERE every.tenant = %(tenant)s AND (every.dev_eui, every.f_cnt) = (i.dev_eui, i.f_cnt)
+    ) AS session
+    FROM incoming_uplinks i JOIN uplinks u
+        ON u.tenant = %(tenant)s AND (u.dev_eui, u.f_cnt, u.session) = (i.dev_eui, i.f_cnt, i.session)
+    WHERE i.turn = %(turn)s AND i.round = %(round)s AND i.met IS NULL
+)
+UPDATE incoming_uplinks i SET session = taken.session FROM taken WHERE i.ctid = taken.at"""
+"""A frame whose key an uplink of another life has goes under the next free session."""
+NEW_UPLINKS: Final = f"{UPLINKS} AND round = %(round)s AND met IS NULL"
 RECEPTIONS: Final = f"""
 INSERT INTO receptions (tenant, {_list(_RECEPTION)})
-SELECT %(tenant)s, {_list(_RECEPTION, "i.")} {_MET}
-    AND (u.f_port, u.payload) = (i.f_port, i.payload) AND u.gateway <> i.gateway
+SELECT %(tenant)s, {_list(_RECEPTION)} FROM incoming_uplinks WHERE turn = %(turn)s AND met = 'heard'
 ON CONFLICT DO NOTHING"""
 CONFLICTS: Final = f"""
 INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED)})
 SELECT %(tenant)s, 'conflict',
     'stored payload ' || encode(u.payload, 'hex') || ' from gateway ' || encode(u.gateway, 'hex'),
-    now(), {_list(_REFUSED, "i.")} {_MET}
-    AND (u.f_port, u.payload) <> (i.f_port, i.payload)"""
-FORGET_READINGS: Final = """
-UPDATE incoming_uplinks i SET channels = 0
-FROM uplinks u
-WHERE i.turn = %(turn)s AND u.tenant = %(tenant)s
-    AND (u.dev_eui, u.session, u.f_cnt) = (i.dev_eui, i.session, i.f_cnt)
-    AND (u.gateway, u.stream, u."row") <> (i.gateway, i.stream, i."row")"""
-FORGET_HISTORY: Final = """
-DELETE FROM incoming_history i
-USING uplinks u
-WHERE i.turn = %(turn)s AND u.tenant = %(tenant)s
-    AND (u.dev_eui, u.session, u.f_cnt) = (i.dev_eui, i.session, i.f_cnt)
-    AND (u.gateway, u.stream, u."row") <> (i.gateway, i.stream, i."row")"""
+    now(), {_list(_REFUSED, "i.")}
+FROM incoming_uplinks i JOIN uplinks u
+    ON u.tenant = %(tenant)s AND (u.dev_eui, u.f_cnt, u.session) = (i.dev_eui, i.f_cnt, i.session)
+WHERE i.turn = %(turn)s AND i.met = 'conflict'"""
+
+SESSIONS: Final = """
+SELECT dev_eui, session FROM device_sessions
+WHERE tenant = %(tenant)s AND dev_eui = ANY (%(devices)s::bytea[])"""
+NEW_SESSIONS: Final = """
+INSERT INTO device_sessions (tenant, dev_eui, session)
+SELECT %(tenant)s, d.dev_eui, d.session FROM unnest(%(devices)s::bytea[], %(sessions)s::bigint[])
+    AS d (dev_eui, session)
+ON CONFLICT DO NOTHING"""
+NEW_NUMBERS: Final = """
+INSERT INTO device_sessions (tenant, dev_eui, session)
+SELECT DISTINCT %(tenant)s, dev_eui, session FROM incoming_uplinks WHERE turn = %(turn)s AND met IS NULL
+ON CONFLICT DO NOTHING"""
+HEARD_OTHERWISE: Final = """
+SELECT EXISTS (
+    SELECT FROM incoming_uplinks i CROSS JOIN LATERAL (
+        SELECT FROM uplinks u
+        WHERE u.tenant = %(tenant)s AND u.dev_eui = i.dev_eui AND u.f_cnt = i.f_cnt
+            AND u.session <> i.session AND u.stream <> i.stream AND u.payload = i.payload
+            AND abs(extract(epoch FROM u.received_at - i.received_at)) <= %(same_s)s
+        OFFSET 0
+    ) u
+    WHERE i.turn = %(turn)s AND i.dev_eui = ANY (%(devices)s::bytea[])
+)"""
+"""Whether a frame of a device with several sessions is in the records under another one of them."""
+LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('clipr.careful ' || %(tenant)s, 0))"
+"""Two receivers compare frames of one tenant one after the other."""
 
 _NEAR: Final = """
     SELECT 1 FROM readings r
@@ -133,9 +182,12 @@ JOIN readings r ON r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantit
 WHERE i.turn = %(turn)s AND NOT r.from_history AND (r.session, r.f_cnt) <> (i.session, i.f_cnt)"""
 
 HISTORY: Final = f"""{_bounded("incoming_history")}
-INSERT INTO readings (tenant, quantity, unit, from_history, historical, {_HISTORY})
-SELECT %(tenant)s, 'temperature', '°C', true, true, {_HISTORY}
-FROM i WHERE NOT EXISTS ({_NEAR})
+INSERT INTO readings (tenant, quantity, unit, from_history, historical, {_list([*_KEY, *_INTERVAL])})
+SELECT %(tenant)s, 'temperature', '°C', true, true, i.dev_eui, u.session, i.f_cnt, {_list(_INTERVAL, "i.")}
+FROM i JOIN uplinks u ON u.tenant = %(tenant)s
+    AND (u.dev_eui, u.f_cnt, u.gateway, u.stream, u."row")
+        = (i.dev_eui, i.f_cnt, i.gateway, i.stream, i."row")
+WHERE NOT EXISTS ({_NEAR})
 ON CONFLICT DO NOTHING"""
 SPANS: Final = """
 SELECT dev_eui, min(earliest), max(latest), max(longest_s) FROM history_spans
@@ -150,16 +202,16 @@ ON CONFLICT (tenant, dev_eui, channel) DO UPDATE SET earliest = least(s.earliest
 EVENTS: Final = """
 INSERT INTO events (tenant, dev_eui, session, f_cnt, occurred_at, kind, channel, temperature, duration_s,
                     extreme, historical)
-SELECT %(tenant)s, e.dev_eui, e.session, e.f_cnt, e.occurred_at, e.kind, e.channel, e.temperature,
+SELECT %(tenant)s, e.dev_eui, u.session, e.f_cnt, e.occurred_at, e.kind, e.channel, e.temperature,
        e.duration_s, e.extreme, e.historical
-FROM unnest(%(dev_eui)s::bytea[], %(session)s::bigint[], %(f_cnt)s::bigint[], %(stream)s::bytea[],
+FROM unnest(%(dev_eui)s::bytea[], %(f_cnt)s::bigint[], %(gateway)s::bytea[], %(stream)s::bytea[],
             %(row)s::bigint[], %(occurred_at)s::timestamptz[], %(kind)s::text[], %(channel)s::smallint[],
             %(temperature)s::numeric[], %(duration_s)s::integer[], %(extreme)s::numeric[],
             %(historical)s::boolean[])
-    AS e (dev_eui, session, f_cnt, stream, "row", occurred_at, kind, channel, temperature, duration_s,
+    AS e (dev_eui, f_cnt, gateway, stream, "row", occurred_at, kind, channel, temperature, duration_s,
           extreme, historical)
-JOIN uplinks u ON u.tenant = %(tenant)s AND (u.dev_eui, u.session, u.f_cnt, u.stream, u."row")
-    = (e.dev_eui, e.session, e.f_cnt, e.stream, e."row")
+JOIN uplinks u ON u.tenant = %(tenant)s AND (u.dev_eui, u.f_cnt, u.gateway, u.stream, u."row")
+    = (e.dev_eui, e.f_cnt, e.gateway, e.stream, e."row")
 ON CONFLICT DO NOTHING"""
 EVIDENCE: Final = """
 INSERT INTO evidence (tenant, gateway, stream, number, header, signature, rows)

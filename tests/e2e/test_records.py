@@ -335,6 +335,109 @@ def test_a_device_that_lost_its_counter_is_told_apart_by_session(
     assert look.count("readings") == 2
 
 
+# The same frame, or another life of the counter -----------------------------------
+
+DAY = timedelta(days=1)
+
+
+def lives(look: Look) -> list[tuple[int, int, datetime]]:
+    """(session, counter, reception) of the uplinks."""
+    rows = look("SELECT session, f_cnt, received_at FROM uplinks ORDER BY received_at, session, f_cnt")
+    return [(row["session"], row["f_cnt"], row["received_at"]) for row in rows]
+
+
+def told(look: Look) -> list[tuple[int, int, datetime]]:
+    """(session, counter, end) of the readings."""
+    rows = look("SELECT session, f_cnt, interval_end FROM readings ORDER BY interval_end, session, f_cnt")
+    return [(row["session"], row["f_cnt"], row["interval_end"]) for row in rows]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_counter_that_began_again_days_later_loses_nothing(
+    records: Records, look: Look, together: bool
+) -> None:
+    """The gateway's card died, the device was added again: session 0 once more, same counter and payload."""
+    before, after, last = (Gateway(1, bytes([n]) * 8) for n in (1, 2, 3))  # taken in this order
+    first = before.batch([uplink(1, 1), uplink(1, 2, at=EPOCH + QUARTER)])
+    second = after.batch([uplink(1, 1, at=EPOCH + DAY), uplink(1, 2, at=EPOCH + DAY + QUARTER)])
+    third = last.batch([uplink(1, 1, report((0, 1, 2, 1)), at=EPOCH + 2 * DAY)])
+    for batches in [[first, second, third]] if together else [[first], [second], [third]]:
+        assert set(outcomes(records, *batches)) == {Outcome.STORED}
+    expected = [
+        (0, 1, EPOCH),
+        (0, 2, EPOCH + QUARTER),
+        (1, 1, EPOCH + DAY),
+        (1, 2, EPOCH + DAY + QUARTER),
+        (2, 1, EPOCH + 2 * DAY),
+    ]
+    assert lives(look) == told(look) == expected
+    assert (look.count("receptions"), look.reasons()) == (0, [])
+
+
+def test_a_renumbered_life_is_heard_by_a_further_gateway_and_brings_its_messages(
+    records: Records, look: Look, database: str
+) -> None:
+    second = Gateway(2)
+    register_gateway(database, "a", second)
+    opened = Event(EventKind.CLIP_OPENED, 1, 5, None)
+    base = EPOCH.replace(microsecond=0) + DAY
+    again = [uplink(1, 1, opened, base), history(2, base, (1, 2), (3, 4))]
+    records.process([Gateway(1).batch([uplink(1, 1), uplink(1, 2, at=EPOCH + QUARTER)])])
+    records.process([Gateway(1).batch(again)])
+    records.process([second.batch(again)])
+    assert [(row["session"], row["f_cnt"]) for row in look("SELECT * FROM events")] == [(1, 1)]
+    assert [(s, f) for s, f, _ in told(look)] == [(0, 1), (0, 2), (1, 2), (1, 2)]
+    rows = look("SELECT session, f_cnt, gateway FROM receptions ORDER BY f_cnt")
+    assert [(row["session"], row["f_cnt"], row["gateway"]) for row in rows] == [
+        (1, 1, bytes(second.id)),
+        (1, 2, bytes(second.id)),
+    ]
+    assert look.reasons() == []
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_two_gateways_that_number_sessions_otherwise_hear_one_frame(
+    records: Records, gateway: Gateway, look: Look, database: str, together: bool
+) -> None:
+    second = Gateway(2)
+    register_gateway(database, "a", second)
+    slip = timedelta(seconds=2)
+    ours = gateway.batch([uplink(1, 1), uplink(1, 2, at=EPOCH + QUARTER)])
+    theirs = second.batch(
+        [uplink(1, 1, at=EPOCH + slip, session=7), uplink(1, 2, at=EPOCH + QUARTER + slip, session=7)]
+    )
+    for batches in [[ours, theirs]] if together else [[ours], [theirs]]:
+        assert set(outcomes(records, *batches)) == {Outcome.STORED}
+    assert lives(look) == told(look) == [(0, 1, EPOCH), (0, 2, EPOCH + QUARTER)]
+    rows = look("SELECT session, f_cnt, gateway FROM receptions ORDER BY f_cnt")
+    assert [(row["session"], row["f_cnt"], row["gateway"]) for row in rows] == [
+        (0, 1, bytes(second.id)),
+        (0, 2, bytes(second.id)),
+    ]
+    assert look.reasons() == []
+
+
+def test_lives_that_differ_in_payload_are_kept_however_near(
+    records: Records, gateway: Gateway, look: Look
+) -> None:
+    """A device that joins twice within the hour sends its first counters twice."""
+    records.process([gateway.batch([uplink(1, 0)])])
+    records.process([gateway.batch([uplink(1, 0, report((0, 1, 2, 1)), EPOCH + QUARTER, session=1)])])
+    assert lives(look) == [(0, 0, EPOCH), (1, 0, EPOCH + QUARTER)]
+    assert look.reasons() == []
+
+
+def test_sessions_are_remembered_by_tenant_and_device(records: Records, gateway: Gateway, look: Look) -> None:
+    records.process([gateway.batch([uplink(1, 1), uplink(2, 1, session=4)])])
+    records.process([gateway.batch([uplink(1, 9, at=EPOCH + DAY, session=1), uplink(1, 8, at=EPOCH + DAY)])])
+    rows = look("SELECT tenant, dev_eui, session FROM device_sessions ORDER BY dev_eui, session")
+    assert [tuple(row.values()) for row in rows] == [
+        ("a", bytes(dev_eui(1)), 0),
+        ("a", bytes(dev_eui(1)), 1),
+        ("a", bytes(dev_eui(2)), 4),
+    ]
+
+
 def test_two_uplinks_of_one_interval_end_are_a_conflict(
     records: Records, gateway: Gateway, look: Look
 ) -> None:

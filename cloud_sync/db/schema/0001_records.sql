@@ -162,7 +162,7 @@ ALTER TABLE early_batches ALTER COLUMN rows SET STORAGE EXTERNAL;
 CREATE TABLE uplinks (
     tenant        text COLLATE "C" NOT NULL,
     dev_eui       bytea NOT NULL,
-    session       bigint NOT NULL,
+    session       bigint NOT NULL,     -- keeps lives of the counter apart; not always as the gateway numbered it
     f_cnt         bigint NOT NULL,
     received_at   timestamptz NOT NULL,
     gateway       bytea NOT NULL,      -- the one whose batch came first
@@ -180,7 +180,8 @@ CREATE TABLE uplinks (
     codec_version smallint NOT NULL,
     historical    boolean NOT NULL,    -- came in the backlog lane: never passes for live
     stored_at     timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (tenant, dev_eui, session, f_cnt)
+    -- the session last: frames are compared by device and counter
+    PRIMARY KEY (tenant, dev_eui, f_cnt, session)
 );
 
 -- Further gateways that heard the same frame.
@@ -200,7 +201,15 @@ CREATE TABLE receptions (
     snr_db       real,
     time_quality smallint NOT NULL,
     stored_at    timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (tenant, dev_eui, session, f_cnt, gateway)
+    PRIMARY KEY (tenant, dev_eui, f_cnt, session, gateway)
+);
+
+-- Which lives of a counter are known, so that the receiver knows which frames to compare.
+CREATE TABLE device_sessions (
+    tenant  text COLLATE "C" NOT NULL,
+    dev_eui bytea NOT NULL,
+    session bigint NOT NULL,
+    PRIMARY KEY (tenant, dev_eui, session)
 );
 
 CREATE TYPE quantity AS ENUM ('temperature');
@@ -251,7 +260,7 @@ CREATE TABLE events (
     duration_s  integer,
     extreme     numeric,
     historical  boolean NOT NULL,
-    PRIMARY KEY (tenant, dev_eui, session, f_cnt)
+    PRIMARY KEY (tenant, dev_eui, f_cnt, session)
 );
 
 -- What could not be taken, with its reason. The tenant is NULL unless it is certain; then only the operator sees it.
@@ -291,7 +300,8 @@ DECLARE
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'sites', 'gateways', 'devices', 'gateway_assignments', 'device_assignments',
                              'registry_version', 'streams', 'batches', 'early_batches', 'gaps', 'evidence', 'uplinks',
-                             'receptions', 'readings', 'readings_other', 'history_spans', 'events', 'quarantine'] LOOP
+                             'receptions', 'device_sessions', 'readings', 'readings_other', 'history_spans', 'events',
+                             'quarantine'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
     END LOOP;
@@ -307,7 +317,8 @@ BEGIN
     GRANT SELECT ON evidence TO clipr_auditor;
 
     -- one tenant's rows, written; the floor holds whatever policy is added later
-    FOREACH t IN ARRAY ARRAY['uplinks', 'receptions', 'readings', 'readings_other', 'events', 'history_spans'] LOOP
+    FOREACH t IN ARRAY ARRAY['uplinks', 'receptions', 'readings', 'readings_other', 'events', 'device_sessions',
+                             'history_spans'] LOOP
         EXECUTE format('CREATE POLICY floor ON %I AS RESTRICTIVE FOR ALL TO PUBLIC USING %s WITH CHECK %s',
                        t, mine, mine);
         CONTINUE WHEN t = 'readings_other';
