@@ -30,7 +30,7 @@ from edge_codecs.identifiers import EUI64
 from tests.demo_picture import draw
 from tests.rig.agent import Agent
 from tests.rig.cloud import Cloud
-from tests.rig.ledger import Balance, balance, sent
+from tests.rig.ledger import Balance, balance, readings_balance, readings_sent, sent
 from tests.rig.process import wait_until
 
 OUT = Path("demo-out")
@@ -75,18 +75,23 @@ def main() -> int:
         for building in buildings:
             building.agent.start()
         _play(console, cloud, buildings)
-        balances = {b.tenant: balance(sent([b.ledger]), cloud.uplinks(b.tenant)) for b in buildings}
+        uplinks = {b.tenant: sent([b.ledger]) for b in buildings}
+        balances = {tenant: balance(own, cloud.uplinks(tenant)) for tenant, own in uplinks.items()}
         readings = {b.tenant: cloud.readings(b.tenant) for b in buildings}
+        readings_balances = {
+            tenant: readings_balance(readings_sent(own), readings[tenant]) for tenant, own in uplinks.items()
+        }
         strays = _strays(buildings, readings)
         quarantined = len(cloud.quarantined())
         for building in buildings:
             building.agent.stop()
     picture = draw(readings, OUT / "temperatures.png")
-    _table(console, balances, readings)
+    _table(console, balances, readings_balances)
     for tenant, entries in readings.items():
         (OUT / f"{tenant}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     console.print(f"Temperatures as read from the records: {picture}")
-    right = all(entry.right for entry in balances.values()) and not strays and not quarantined
+    everything = [*balances.values(), *readings_balances.values()]
+    right = all(entry.right for entry in everything) and not strays and not quarantined
     console.print(
         "Every reading sent is in its tenant's records exactly once."
         if right
@@ -186,20 +191,12 @@ def _progress(buildings: Sequence[Building], waiting: Sequence[int]) -> Table:
     return table
 
 
-def _table(
-    console: Console, balances: dict[str, Balance], readings: dict[str, list[dict[str, object]]]
-) -> None:
-    table = Table("tenant", "sent", "stored", "lost", "duplicated", "altered", "readings")
-    for tenant, entry in balances.items():
-        counts = (
-            entry.sent,
-            entry.stored,
-            entry.lost,
-            entry.duplicated,
-            entry.altered,
-            len(readings[tenant]),
-        )
-        table.add_row(tenant, *map(str, counts))
+def _table(console: Console, uplinks: dict[str, Balance], readings: dict[str, Balance]) -> None:
+    table = Table("tenant", "of", "sent", "stored", "lost", "duplicated", "altered")
+    for tenant in uplinks:
+        for what, entry in (("uplinks", uplinks[tenant]), ("readings", readings[tenant])):
+            counts = (entry.sent, entry.stored, entry.lost, entry.duplicated, entry.altered)
+            table.add_row(tenant, what, *map(str, counts))
     console.print(table)
 
 

@@ -13,7 +13,7 @@ from edge_agent.simulate.scenario import sessions_of
 from edge_agent.simulate.simulation import simulate
 from tests.rig.agent import Agent
 from tests.rig.cloud import Cloud
-from tests.rig.ledger import balance, sent
+from tests.rig.ledger import balance, readings_balance, readings_sent, sent
 from tests.rig.process import wait_until
 
 ROUNDS = 1000 if os.environ.get("CAMPAIGN") == "full" else 50
@@ -53,9 +53,11 @@ def test_nothing_is_lost_or_doubled_whoever_is_killed(tmp_path):
             sensors.join()
         wait_until(lambda: _all_confirmed(agent), "receipts for everything", timeout_s=120, step_s=0.2)
         found = balance(sent([ledger]), cloud.uplinks("tenant"))
+        read = readings_balance(readings_sent(sent([ledger])), cloud.readings("tenant"))
         report = agent.command("store", "check")
         quarantined = cloud.quarantined()
     assert found.right, found
+    assert read.right, read
     assert found.sent > ROUNDS
     assert "sound" in report
     assert quarantined == []

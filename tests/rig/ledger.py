@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Uplinks sent and found. All four zero beside `sent` and `stored` is what everybody wants."""
+    """What was sent and what was found, counted. Zero beside `sent` and `stored` is what everybody wants."""
 
     sent: int
     stored: int
@@ -22,11 +24,13 @@ class Balance:
 
     @property
     def right(self) -> bool:
-        """Whether every uplink sent is there exactly once, unaltered, and nothing else is."""
+        """Whether all that was sent is there exactly once, unaltered, and nothing else is."""
         return self.sent > 0 and not (self.lost or self.duplicated or self.altered or self.unexpected)
 
 
 Key = tuple[str, int]  # DevEUI, 32-bit frame counter
+ReadingKey = tuple[str, int, int]  # and channel
+Values = tuple[float | None, ...]  # minimum, maximum, last
 
 
 def sent(ledgers: Iterable[Path]) -> dict[Key, str]:
@@ -49,5 +53,49 @@ def balance(expected: dict[Key, str], found: Iterable[tuple[str, int, str]]) -> 
         lost=len(expected.keys() - times.keys()),
         duplicated=sum(count - 1 for count in times.values()),
         altered=sum((e, f) in expected and expected[e, f] != payload for e, f, payload in rows),
+        unexpected=len(times.keys() - expected.keys()),
+    )
+
+
+def readings_sent(uplinks: dict[Key, str]) -> dict[ReadingKey, Values]:
+    """What the reports among these uplinks say of each channel, in °C, decoded by hand."""
+    readings: dict[ReadingKey, Values] = {}
+    for (dev_eui, f_cnt), payload in uplinks.items():
+        data = bytes.fromhex(payload)
+        if not is_report(data):
+            continue
+        position = 5
+        for channel in range(3):
+            if data[0] >> channel & 1:
+                triple = struct.unpack_from(">hhh", data, position)
+                readings[dev_eui, f_cnt, channel] = tuple(None if t == -0x8000 else t / 100 for t in triple)
+                position += 6
+    return readings
+
+
+def is_report(data: bytes) -> bool:
+    """By its length: 5 bytes and 6 a channel, with the channels of its bitmap (no other message has both)."""
+    return len(data) >= 11 and len(data) == 5 + 6 * (data[0] & 7).bit_count()
+
+
+def readings_balance(expected: dict[ReadingKey, Values], found: Iterable[Mapping[str, Any]]) -> Balance:
+    """Compare with entries of `readings --json`; those of other uplinks than these (history) do not count."""
+    uplinks = {(dev_eui, f_cnt) for dev_eui, f_cnt, _ in expected}
+    rows = [entry for entry in found if (entry["dev_eui"], entry["f_cnt"]) in uplinks]
+    times = Counter((entry["dev_eui"], entry["f_cnt"], entry["channel"]) for entry in rows)
+    values = {
+        (entry["dev_eui"], entry["f_cnt"], entry["channel"]): (
+            entry["minimum"],
+            entry["maximum"],
+            entry["last"],
+        )
+        for entry in rows
+    }
+    return Balance(
+        sent=len(expected),
+        stored=len(times.keys() & expected.keys()),
+        lost=len(expected.keys() - times.keys()),
+        duplicated=sum(count - 1 for count in times.values()),
+        altered=sum(key in expected and expected[key] != value for key, value in values.items()),
         unexpected=len(times.keys() - expected.keys()),
     )

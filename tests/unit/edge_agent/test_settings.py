@@ -53,7 +53,7 @@ def test_environment_overrides_the_file(write, monkeypatch):
     ],
 )
 def test_a_wrong_file_is_named_and_has_a_next_step(write, text, said):
-    with pytest.raises(ConfigurationError, match="config.toml") as caught:
+    with pytest.raises(ConfigurationError, match=r"config\.toml") as caught:
         load(write(text))
     assert said in str(caught.value)
     assert caught.value.hint

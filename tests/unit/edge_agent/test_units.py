@@ -29,7 +29,7 @@ def test_exposure_stays_low(unit):
 @needs_systemd
 @pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("*.s*t*") if path.suffix != ".conf"))
 def test_systemd_has_nothing_to_say(unit, tmp_path):
-    """A mistyped key is only a warning to systemd, and silently drops a protection: no output at all, then."""
+    """A mistyped key is only a warning to systemd, and drops a protection: no output at all, then."""
     for path in UNITS.glob("*.s*"):
         text = path.read_text()
         (tmp_path / path.name).write_text(re.sub(r"/usr/bin/(edge-agent|cloud-sync)", "/bin/true", text))

@@ -255,7 +255,9 @@ def test_a_cloud_that_was_restored_gets_its_batches_again(store: Store, feed: Fe
     feed(6, at_s=0)
     batches = drain(store, LIVE, 2)
     store.receipt(3, batches[2].hash, 5)
+    assert store.progress() == (3, 5)
     assert store.unconfirm(1) == 2
+    assert store.progress() == (1, 5), "what the last receipt said stays known as the past"
     assert store.unreceipted() == batches[1:]
     assert store.unconfirm(3) == 0
 

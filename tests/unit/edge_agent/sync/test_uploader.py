@@ -14,7 +14,7 @@ import pytest
 from edge_agent.errors import ConfigurationError, ServiceUnavailable
 from edge_agent.sync.identity import Broker, SyncIdentity
 from edge_agent.sync.link import LinkFault, NotTaken, ReceiptCame, Taken
-from edge_agent.sync.uploader import LINGER_S, LIVE_ROOM, MAX_ROWS, Uploader
+from edge_agent.sync.uploader import FORGETFUL_MS, LINGER_S, LIVE_ROOM, MAX_ROWS, Uploader
 from edge_agent.sync.window import SIZE
 from edge_codecs.batch import Lane, SealingPrivateKey, SigningKey, StreamId, parse_header
 from edge_codecs.identifiers import GatewayId
@@ -22,7 +22,7 @@ from edge_codecs.receipt import Detail, Verdict
 from tests.fakes.link import FakeConnection, FakeLink
 from tests.fakes.receiver import FakeReceiver
 from tests.fakes.store import FakeStore
-from tests.fakes.uplinks import uplink
+from tests.fakes.uplinks import T0_MS, uplink
 from tests.fakes.virtual_time import run
 
 GATEWAY = GatewayId.parse("70b3d57ed0000001")
@@ -56,13 +56,14 @@ class Bench:
         return self.loop.time()
 
     def wall_ms(self) -> int:
-        return 1_790_000_000_000 - 42_000  # this gateway's clock is 42 s behind the receiver's
+        return self.receiver.now_ms - 42_000  # this gateway's clock is 42 s behind the receiver's
 
     async def answer(self, connection: FakeConnection, *, receipts: bool = True) -> None:
         """Play broker and receiver until cancelled."""
         while True:
             number, wire = await connection.sent.get()
             connection.say(Taken(number))
+            self.receiver.now_ms += 1
             receipt = self.receiver.receive(wire)
             if receipts:
                 self.loop.call_later(self.delay_s, connection.say, ReceiptCame(receipt))
@@ -87,6 +88,24 @@ def bench(story: Callable[[Bench], Awaitable[None]], **options) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await each
         assert told in done, "the uploader ended by itself"
+
+    run(main)
+
+
+def restarted(*stories: Callable[[Bench], Awaitable[None]]) -> None:
+    """Stories one after the other, each beside an uploader of its own over the same store and receiver."""
+
+    async def main() -> None:
+        store = FakeStore(GATEWAY, StreamId(b"stream 1"))
+        receiver = FakeReceiver(SIGNING.verify_key, SEALING, RECEIPTS)
+        for story in stories:
+            store.wake = asyncio.Event()
+            made = Bench(store=store, receiver=receiver)
+            task = asyncio.create_task(made.uploader.run())
+            await story(made)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     run(main)
 
@@ -259,25 +278,13 @@ def test_a_restarted_agent_sends_again_what_has_no_receipt():
             b.store.keep([uplink(1)])
             await b.until(lambda: b.receiver.seen == [1])
 
-    async def main() -> None:
-        store = FakeStore(GATEWAY, StreamId(b"stream 1"))
-        receiver = FakeReceiver(SIGNING.verify_key, SEALING, RECEIPTS)
-        for story in (first, second):
-            made = Bench(store=store, receiver=receiver)
-            store.wake = asyncio.Event()
-            task = asyncio.create_task(made.uploader.run())
-            await story(made)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        assert receiver.seen == [1, 1]
-        assert len(receiver.uplinks) == 1
-
     async def second(b: Bench) -> None:
         async with answering(b, b.link.up()):
             await b.until(lambda: b.store.receipted == 1)
+        assert b.receiver.seen == [1, 1]
+        assert len(b.receiver.uplinks) == 1
 
-    run(main)
+    restarted(first, second)
 
 
 def test_resend_sends_again_from_the_first_missing():
@@ -504,27 +511,214 @@ def test_connections_that_never_last_raise_a_suspicion():
     bench(story)
 
 
-def test_a_receiver_that_has_forgotten_what_it_confirmed_is_shown():
-    """Its records were restored from a backup: it asks for batches that are long gone."""
+async def confirm(b: Bench, batches: int) -> None:
+    """Keep and confirm a row a batch, one after the other."""
+    for _ in range(batches):
+        number = len(b.store.batches) + 1
+        b.store.keep([uplink(len(b.store.rows))])
+        await b.until(lambda: b.store.receipted == number)  # noqa: B023
 
+
+async def at_least(b: Bench, rows: int) -> None:
+    await b.until(lambda: len(b.receiver.uplinks) >= rows and not b.uploader.state().batches_in_flight)
+
+
+@pytest.mark.parametrize("left", [0, 1, 39])
+def test_a_restored_cloud_is_sent_what_it_has_lost(left, caplog):
+    async def story(b: Bench) -> None:
+        async with answering(b, b.link.up()):
+            await confirm(b, 40)  # more than the window holds
+            b.receiver.restore(left)
+            b.store.keep([uplink(40)])
+            await at_least(b, 41)
+        assert b.receiver.uplinks == b.store.rows
+        state = b.uploader.state()
+        assert (state.confirmed_up_to, b.store.receipted) == (41, 41)
+        assert state.batches_forgotten == 40 - left
+        assert state.forgotten_ms > T0_MS
+        assert state.last_error is None  # all is well again
+
+    bench(story)
+    assert [f"forgotten batches {left + 1} to 40" in r.message for r in caplog.records] == [True]
+
+
+def test_while_a_restored_cloud_is_filled_again_the_rate_of_the_backlog_holds_and_new_rows_follow():
+    async def story(b: Bench) -> None:
+        b.store.keep([uplink(n) for n in range(10 * MAX_ROWS)])
+        async with answering(b, b.link.up()):
+            await b.until(lambda: b.store.receipted == 10)
+            b.receiver.restore(0)
+            started = b.now
+            b.store.keep([uplink(70_000)])
+            await b.until(lambda: b.uploader.state().batches_forgotten)
+            b.store.keep([uplink(70_001)])
+            await at_least(b, 10 * MAX_ROWS + 2)
+        assert b.now - started >= 9 * MAX_ROWS / 1000 - 2
+        assert b.receiver.uplinks == b.store.rows
+
+    bench(story, rows_per_s=1000)
+
+
+def test_a_refusal_ends_when_the_receiver_has_forgotten_earlier_batches():
+    """Gateway and records are gone: it is refused until it is registered, and then everything goes again."""
+
+    async def story(b: Bench) -> None:
+        async with answering(b, b.link.up()):
+            await confirm(b, 3)
+            b.receiver.restore(0)
+            b.receiver.refuse = {4}
+            b.store.keep([uplink(3)])
+            await b.until(lambda: b.uploader.state().stopped)
+            b.receiver.refuse.clear()
+            await at_least(b, 4)
+        assert not b.uploader.state().stopped
+        assert b.receiver.uplinks == b.store.rows
+
+    bench(story)
+
+
+@pytest.mark.parametrize("pruned", [2, 3, 8, 9])
+def test_where_the_missing_batches_are_pruned_all_that_is_kept_goes_as_a_new_stream(pruned):
+    async def story(b: Bench) -> None:
+        async with answering(b, b.link.up()):
+            await confirm(b, 10)
+            b.store.pruned = pruned
+            b.receiver.restore(1)
+            b.store.keep([uplink(10)])
+            await at_least(b, 1 + 11 - pruned)
+            assert b.store.stream_id != StreamId(b"stream 1")
+            assert [u.f_cnt for u in b.receiver.uplinks] == [0, *range(pruned, 11)]
+            await confirm(b, 1)  # and it goes on
+        assert b.uploader.state().batches_forgotten == 9
+        assert b.uploader.state().confirmed_up_to == len(b.store.batches)
+
+    bench(story)
+
+
+def test_a_receipt_that_says_less_counts_only_if_it_is_clearly_newer():
     async def story(b: Bench) -> None:
         connection = b.link.up()
         async with answering(b, connection):
-            for n in range(3):
-                b.store.keep([uplink(n)])
-                await b.until(lambda: b.store.receipted == n + 1)  # noqa: B023
-        b.receiver.up_to, b.receiver.up_to_hash = 1, b.store.batches[0].hash
-        late = b.receiver.say(GATEWAY, b.store.stream_id, Verdict.RESEND, Detail.GAP, 3)
-        connection.say(ReceiptCame(late))
-        await b.until(lambda: b.uploader.state().receipts_ignored == 1)
-        assert b.uploader.state().last_error is None  # it could just be late
-        b.receiver.now_ms += 3_600_000
+            await confirm(b, 3)
+        confirmed_ms = b.receiver.now_ms
+        b.receiver.restore(1, later_ms=0)
+        for late_ms in (-1000, 0, FORGETFUL_MS):
+            b.receiver.now_ms = confirmed_ms + late_ms
+            for verdict in (Verdict.STORED, Verdict.RESEND):
+                connection.say(
+                    ReceiptCame(b.receiver.say(GATEWAY, b.store.stream_id, verdict, Detail.GAP, 3))
+                )
+        await b.until(lambda: b.uploader.state().receipts_ignored == 6)
+        assert (b.store.receipted, b.uploader.state().last_error) == (3, None)
+        b.receiver.now_ms += 1
         connection.say(ReceiptCame(b.receiver.say(GATEWAY, b.store.stream_id, Verdict.RESEND, Detail.GAP, 4)))
-        await b.until(lambda: b.uploader.state().last_error)
+        await b.until(lambda: b.uploader.state().batches_forgotten)
+        assert (b.store.receipted, b.uploader.state().confirmed_up_to) == (1, 1)
         assert "forgotten batches 2 to 3" in b.uploader.state().last_error
         assert "backup" in b.uploader.state().hint
 
     bench(story)
+
+
+def test_a_receipt_from_before_the_loss_does_not_confirm_again_what_was_lost():
+    async def story(b: Bench) -> None:
+        connection = b.link.up()
+        async with answering(b, connection):
+            await confirm(b, 3)
+        old = b.receiver.say(GATEWAY, b.store.stream_id, Verdict.STORED, Detail.NONE, 3)
+        b.receiver.restore(1)
+        connection.say(ReceiptCame(b.receiver.say(GATEWAY, b.store.stream_id, Verdict.RESEND, Detail.GAP, 4)))
+        await b.until(lambda: b.uploader.state().batches_forgotten)
+        connection.say(ReceiptCame(old))
+        await b.until(lambda: b.uploader.state().receipts_ignored)
+        assert b.store.receipted == 1
+        async with answering(b, connection):
+            b.receiver.now_ms += 1
+            await at_least(b, 3)
+        assert b.receiver.uplinks == b.store.rows
+
+    bench(story)
+
+
+def test_a_receiver_of_another_history_is_not_sent_ours_again():
+    async def story(b: Bench) -> None:
+        connection = b.link.up()
+        async with answering(b, connection):
+            await confirm(b, 3)
+        b.receiver.restore(1)
+        b.receiver.up_to_hash = bytes(32)
+        connection.say(ReceiptCame(b.receiver.say(GATEWAY, b.store.stream_id, Verdict.RESEND, Detail.GAP, 4)))
+        await b.until(lambda: b.uploader.state().last_error)
+        assert b.uploader.state().last_error == "the receiver confirms a batch that is not ours"
+        assert b.store.receipted == 3
+
+    bench(story)
+
+
+async def three_confirmed(b: Bench) -> None:
+    async with answering(b, b.link.up()):
+        await confirm(b, 3)
+
+
+def test_a_restarted_agent_knows_an_old_receipt_when_it_comes_again(caplog):
+    async def second(b: Bench) -> None:
+        connection = b.link.up()
+        await b.until(lambda: b.uploader.state().connected)
+        assert b.uploader.state().confirmed_up_to == 3
+        late = FakeReceiver(SIGNING.verify_key, SEALING, RECEIPTS)
+        late.up_to, late.up_to_hash = 1, b.store.batches[0].hash
+        connection.say(ReceiptCame(late.say(GATEWAY, b.store.stream_id, Verdict.STORED, Detail.NONE, 1)))
+        await b.until(lambda: b.uploader.state().receipts_ignored == 1)
+        assert b.uploader.state().last_error is None
+        assert b.store.receipted == 3
+
+    restarted(three_confirmed, second)
+    assert caplog.records == []
+
+
+def test_a_cloud_that_was_restored_while_the_agent_was_down_is_filled_again():
+    async def second(b: Bench) -> None:
+        b.receiver.restore(1)
+        b.store.keep([uplink(3)])
+        async with answering(b, b.link.up()):
+            await at_least(b, 4)
+        assert b.receiver.uplinks == b.store.rows
+
+    restarted(three_confirmed, second)
+
+
+def test_a_restarted_agent_does_not_believe_what_the_cloud_has_lost_since():
+    async def lose(b: Bench) -> None:
+        connection = b.link.up()
+        olds.append(b.receiver.say(GATEWAY, b.store.stream_id, Verdict.STORED, Detail.NONE, 3))
+        b.receiver.restore(1)
+        connection.say(ReceiptCame(b.receiver.say(GATEWAY, b.store.stream_id, Verdict.RESEND, Detail.GAP, 4)))
+        await b.until(lambda: b.store.receipted == 1)
+
+    async def second(b: Bench) -> None:
+        connection = b.link.up()
+        await b.until(lambda: b.uploader.state().connected)
+        connection.say(ReceiptCame(olds[0]))
+        await b.until(lambda: b.uploader.state().receipts_ignored == 1)
+        assert b.store.receipted == 1
+
+    olds: list[bytes] = []
+    restarted(three_confirmed, lose, second)
+
+
+def test_after_a_restart_more_batches_than_the_window_holds_go_in_order():
+    async def form(b: Bench) -> None:
+        for n in range(50):
+            b.store.keep([uplink(n)])
+            await b.store.form_batch(MAX_ROWS, 65_536, Lane.LIVE)
+
+    async def send(b: Bench) -> None:
+        b.store.keep([uplink(50)])
+        async with answering(b, b.link.up()):
+            await at_least(b, 51)
+        assert b.receiver.seen == list(range(1, 52))
+
+    restarted(form, send)
 
 
 def test_a_full_store_ends_the_uploader():

@@ -199,6 +199,34 @@ def test_a_refusal_of_a_batch_that_is_not_ours_changes_nothing():
     assert not w.stopped
 
 
+def test_after_a_rewind_what_was_on_its_way_still_takes_its_place():
+    w = window(4)
+    hand_over(w, 0.0)
+    w.add(5, Lane.LIVE, 0.0)
+    w.add(6, Lane.LIVE, 0.0)
+    w.sent(5), w.sent(6)
+    w.refused(1, 0.0, by_broker=False)
+    w.rewind()
+    assert (len(w), w.stopped, w.room) == (0, False, True)
+    for number in (1, 2, 3, 4, 5):
+        w.add(number, Lane.LIVE, 1.0)
+    assert w.sendable(1.0, 4) == [1, 2]
+    assert w.wake_at(2) is None
+    w.taken(5, 1.0)
+    assert not w.refused(6, 1.0, by_broker=True)
+    assert w.sendable(1.0, 4) == [1, 2, 3, 4]
+
+
+def test_what_was_on_its_way_before_a_rewind_ends_with_the_connection():
+    w = window(1)
+    hand_over(w, 0.0, taken=False)
+    w.rewind()
+    w.add(1, Lane.LIVE, 1.0)
+    assert w.sendable(1.0, 1) == []
+    w.connected(2.0, session_present=True)
+    assert w.sendable(2.0, 1) == [1]
+
+
 class Channel(RuleBasedStateMachine):
     """A lossy broker and a receiver that takes the next batch. In the end all batches land."""
 
