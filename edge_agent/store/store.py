@@ -261,6 +261,10 @@ class Store:
             self._head.confirmed = up_to
         return rows
 
+    def progress(self) -> tuple[int, int]:
+        """The highest confirmed batch, and the receiver's time (ms) of the receipt that said so; 0: none."""
+        return self._head.confirmed, self._database.value("SELECT receiver_ms FROM life") or 0
+
     def unconfirm(self, after: int) -> int:
         """The cloud lost what it had confirmed beyond batch `after` (it was restored): these go again.
 
