@@ -43,6 +43,15 @@ class AsyncStore(Protocol):
     async def receipt(self, up_to: int, batch_hash: bytes, receiver_time_ms: int) -> int:
         """Rows of batches up to `up_to` may go; returns how many. Raises AgentError for another hash."""
 
+    async def progress(self) -> tuple[int, int]:
+        """The highest confirmed batch, and the receiver's time of the receipt that said so; 0: none."""
+
+    async def unconfirm(self, after: int) -> int:
+        """Batches beyond `after` have no receipt any more. Raises AgentError if one of them is pruned."""
+
+    async def begin_stream(self) -> StreamId:
+        """Batch all rows that have no receipt anew, from batch 1 of a new stream."""
+
 
 class WallClock(Protocol):
     """This host's UTC, for showing."""

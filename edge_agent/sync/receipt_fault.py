@@ -6,12 +6,16 @@ from edge_agent.sync.link import LinkFault
 from edge_codecs.receipt import Receipt
 
 
-def forgotten(receipt: Receipt, confirmed: int) -> LinkFault:
-    """The receiver knows less than it has confirmed."""
+def forgotten(receipt: Receipt, confirmed: int, *, all_kept: bool) -> LinkFault:
+    """The receiver knows less than it has confirmed. `all_kept`: we still have all that it misses."""
     return LinkFault(
         f"the receiver has forgotten batches {receipt.up_to + 1} to {confirmed}, which it had confirmed",
-        "Were its records restored from a backup? Readings stay here for [store] retention_days: "
-        "see docs/sync.md",
+        "Its records were restored from a backup, it seems. "
+        + (
+            "The batches are sent again"
+            if all_kept
+            else "Some are no longer here ([store] retention_days): what is, is sent again as a new stream"
+        ),
     )
 
 

@@ -21,7 +21,7 @@ class SyncState:
     """Broker or receiver refuses our batches: nothing but the first is sent, now and then."""
     batches_in_flight: int = 0
     confirmed_up_to: int = 0
-    """Every batch up to this number is committed in the cloud (since the start of the agent; 0: none yet)."""
+    """Every batch of the stream up to this number is committed in the cloud; 0: none yet."""
     last_receipt_ms: int | None = None
     clock_offset_ms: int | None = None
     """Receiver's clock minus ours, as of the last receipt; includes the way of the receipt."""
@@ -31,6 +31,10 @@ class SyncState:
     rows_confirmed: int = 0
     receipts_ignored: int = 0
     """Not signed by our receiver, not for this gateway and stream, or older than what we know."""
+    batches_forgotten: int = 0
+    """Confirmed batches that the receiver no longer had: its records were restored from a backup."""
+    forgotten_ms: int | None = None
+    """When the receiver last said so."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -30,6 +30,7 @@ from edge_agent.sync.link import (
 )
 from edge_agent.sync.pace import BacklogPace
 from edge_agent.sync.ports import AsyncStore, Formed, WallClock
+from edge_agent.sync.restored import reach_back
 from edge_agent.sync.state import SyncState
 from edge_agent.sync.window import SIZE, Window
 from edge_codecs.batch import Lane, Manifest, StreamId, link, seal
@@ -75,7 +76,9 @@ class Uploader:
         self._backlog = True  # there may be rows to catch up
         self._recheck_at = 0.0
         self._tries = 0
-        self._progress_ms = 0  # receiver's time of the receipt that came furthest
+        self._fixed: int | None = 0  # the store may have batches without a receipt beyond it; None: none
+        self._progress_ms = 0  # receiver's time of the newest receipt that said all that we hold as confirmed
+        self._past_ms = 0  # receipts up to this receiver's time may tell of a past that the cloud has lost
         self._unsettled = 0  # connections in a row that did not last
         self._state = SyncState()
 
@@ -86,11 +89,11 @@ class Uploader:
     async def run(self) -> None:
         """Carry rows to the cloud until cancelled. Raises AgentError if the store cannot go on."""
         self._stream = await self._store.stream()
-        now = self._monotonic()
+        confirmed, self._progress_ms = await self._store.progress()
+        self._past_ms = min(self._progress_ms, self._clock.wall_ms())  # a receiver's clock may have run ahead
+        self._state = replace(self._state, confirmed_up_to=confirmed)
         for batch in await self._store.unreceipted(0, SIZE):
-            self._add(batch, now)
-        if self._batches:
-            self._state = replace(self._state, confirmed_up_to=min(self._batches) - 1)
+            self._add(batch, self._monotonic())
         while True:
             try:
                 connection = await self._link.connect()
@@ -190,6 +193,9 @@ class Uploader:
         """Form what the window has room for: live first, then backlog as its pace allows."""
         if now >= self._recheck_at:
             self._look_for_rows(now)
+        await self._load(now)
+        if self._fixed is not None:
+            return
         while self._live_at is not None and now >= self._live_at and self._window.room:
             if not await self._form_one(Lane.LIVE, now):
                 self._live_at = None
@@ -197,6 +203,16 @@ class Uploader:
         while self._backlog and self._backlog_may_go(now):
             if not await self._form_one(Lane.BACKLOG, now):
                 self._backlog = False
+
+    async def _load(self, now: float) -> None:
+        """What was formed before goes before what is formed now: numbers rise. The backlog's rate holds."""
+        while self._fixed is not None and self._window.room and self._pace.ready_at(now) <= now:
+            batches = await self._store.unreceipted(self._fixed, 1)
+            if not batches:
+                self._fixed = None
+            for batch in batches:
+                self._add(batch, now)
+                self._pace.formed(batch.count, now)
 
     async def _form_one(self, lane: Lane, now: float) -> bool:
         batch = await self._store.form_batch(MAX_ROWS, MAX_BYTES, lane)
@@ -215,6 +231,8 @@ class Uploader:
         )
 
     def _add(self, batch: Formed, now: float) -> None:
+        if self._fixed is not None:
+            self._fixed = batch.number
         self._batches[batch.number] = batch
         self._window.add(batch.number, batch.lane, now)
 
@@ -245,10 +263,14 @@ class Uploader:
         """How long nothing is to be done if nothing happens."""
         now = self._monotonic()
         times = [self._recheck_at]
-        if self._live_at is not None and self._window.room:
-            times.append(self._live_at)
-        if self._backlog and self._window.room and self._window.of_lane(Lane.BACKLOG) < self._pace.batches:
-            times.append(self._pace.ready_at(now))
+        if self._fixed is not None:
+            if self._window.room:
+                times.append(self._pace.ready_at(now))
+        elif self._window.room:
+            if self._live_at is not None:
+                times.append(self._live_at)
+            if self._backlog and self._window.of_lane(Lane.BACKLOG) < self._pace.batches:
+                times.append(self._pace.ready_at(now))
         if (wake_at := self._window.wake_at(connection.window)) is not None:
             times.append(wake_at)
         return max(min(times) - now, 0.0)
@@ -270,18 +292,21 @@ class Uploader:
 
     async def _receive(self, data: bytes, now: float) -> None:
         receipt = self._checked(data)
-        behind = receipt is not None and receipt.up_to < self._state.confirmed_up_to
-        if receipt is None or (behind and receipt.verdict is not Verdict.REFUSED):
+        if receipt is None or self._outdated(receipt):
             self._state = replace(self._state, receipts_ignored=self._state.receipts_ignored + 1)
-            if receipt is not None and receipt.receiver_time_ms > self._progress_ms + FORGETFUL_MS:
-                self._stop(receipt_fault.forgotten(receipt, self._state.confirmed_up_to))
             return
         wall_ms = self._clock.wall_ms()
         self._state = replace(
             self._state, last_receipt_ms=wall_ms, clock_offset_ms=receipt.receiver_time_ms - wall_ms
         )
-        if receipt.up_to > self._state.confirmed_up_to and not await self._free(receipt, now):
+        confirmed = self._state.confirmed_up_to
+        if receipt.up_to < confirmed and receipt.verdict is not Verdict.REFUSED:
+            await self._go_back(receipt, now)
             return
+        if receipt.up_to > confirmed and not await self._free(receipt, now):
+            return
+        if receipt.up_to >= confirmed:
+            self._progress_ms = max(self._progress_ms, receipt.receiver_time_ms)
         if receipt.verdict is Verdict.REFUSED:
             if self._window.refused(receipt.batch, now, by_broker=False):
                 self._stop(receipt_fault.refusal(receipt))
@@ -301,6 +326,48 @@ class Uploader:
         ours = receipt.gateway == self._identity.gateway and receipt.stream == self._stream
         return receipt if ours else None
 
+    def _outdated(self, receipt: Receipt) -> bool:
+        """Late, out of order or given out again: it says less than a receipt of that time or a later one.
+
+        Of several receivers one may be slow or have another clock, so it takes a minute to say less. A
+        refusal need not know how far the stream is.
+        """
+        if receipt.up_to > self._state.confirmed_up_to:
+            return receipt.receiver_time_ms <= self._past_ms
+        return (
+            receipt.up_to < self._state.confirmed_up_to
+            and receipt.verdict is not Verdict.REFUSED
+            and receipt.receiver_time_ms <= self._progress_ms + FORGETFUL_MS
+        )
+
+    async def _go_back(self, receipt: Receipt, now: float) -> None:
+        """The receiver has forgotten what it had confirmed: send it again, as far as it is here."""
+        confirmed = self._state.confirmed_up_to
+        try:
+            await self._store.receipt(receipt.up_to, receipt.batch_hash, receipt.receiver_time_ms)
+            stream = await reach_back(self._store, receipt.up_to, confirmed)
+        except ServiceUnavailable:
+            raise
+        except AgentError as error:  # another history than ours
+            self._stop(LinkFault(str(error), error.hint))
+            return
+        self._window.rewind()
+        self._batches.clear()
+        up_to = receipt.up_to if stream is None else 0
+        self._stream = stream or self._stream
+        self._fixed = up_to
+        self._progress_ms = self._past_ms = receipt.receiver_time_ms
+        self._look_for_rows(now)
+        fault = receipt_fault.forgotten(receipt, confirmed, all_kept=stream is None)
+        log.warning("%s. %s", fault.message, fault.hint)
+        self._note(fault)
+        self._state = replace(
+            self._state,
+            confirmed_up_to=up_to,
+            batches_forgotten=self._state.batches_forgotten + confirmed - receipt.up_to,
+            forgotten_ms=self._clock.wall_ms(),
+        )
+
     async def _free(self, receipt: Receipt, now: float) -> bool:
         try:
             rows = await self._store.receipt(receipt.up_to, receipt.batch_hash, receipt.receiver_time_ms)
@@ -309,7 +376,6 @@ class Uploader:
         except AgentError as error:  # another history than ours; nothing goes, and readings still come in
             self._stop(LinkFault(str(error), error.hint))
             return False
-        self._progress_ms = receipt.receiver_time_ms
         for landed in self._window.receipted(receipt.up_to, now):
             del self._batches[landed.number]
             if landed.lane is Lane.BACKLOG:

@@ -72,6 +72,7 @@ class Window:
         self._flights: dict[int, _Flight] = {}
         self._attempt = 0  # how often the first batch was sent again for want of a receipt
         self._stop: _Stop | None = None
+        self._strays: list[int] = []  # handed over before `rewind`, and not acknowledged since
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -95,6 +96,13 @@ class Window:
         assert not self._flights or number > max(self._flights), "batches are added in order"
         self._flights[number] = _Flight(lane, now)
 
+    def rewind(self) -> None:
+        """Forget all batches, since earlier ones go first. What is on its way still takes its place."""
+        self._strays += [number for number, flight in self._flights.items() if flight.step is _Step.SENT]
+        self._flights.clear()
+        self._attempt = 0
+        self._stop = None
+
     def sendable(self, now: float, unacknowledged: int) -> list[int]:
         """What to hand to the connection now, in order; each is to be followed by `sent`.
 
@@ -110,7 +118,7 @@ class Window:
     def _places(self, unacknowledged: int) -> int:
         """How many more batches the connection takes for now."""
         sent = sum(flight.step is _Step.SENT for flight in self._flights.values())
-        return max(unacknowledged - sent, 0)
+        return max(unacknowledged - sent - len(self._strays), 0)
 
     def sent(self, number: int) -> bool:
         """It was handed over; returns whether it had been before."""
@@ -121,6 +129,9 @@ class Window:
 
     def taken(self, number: int, now: float) -> None:
         """The broker has it."""
+        if number in self._strays:
+            self._strays.remove(number)
+            return
         flight = self._flights.get(number)
         if flight is None or flight.step is not _Step.SENT:
             return
@@ -131,6 +142,9 @@ class Window:
 
     def refused(self, number: int, now: float, *, by_broker: bool) -> bool:
         """Broker or receiver refuses the batch; False if it is none of those under way."""
+        if by_broker and number in self._strays:
+            self._strays.remove(number)
+            return False
         flight = self._flights.get(number)
         if flight is None:
             return False
@@ -177,6 +191,7 @@ class Window:
 
         A broker that has forgotten our session may have forgotten what it had taken, too: all waits again.
         """
+        self._strays.clear()
         for flight in self._flights.values():
             if flight.step is _Step.SENT or not session_present:
                 flight.step, flight.again_at = _Step.WAITING, None

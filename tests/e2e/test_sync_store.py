@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from edge_agent.store_thread import StoreThread
+from edge_agent.sync import uploader as uploading
 from edge_agent.sync.identity import Broker as BrokerAddress
 from edge_agent.sync.identity import SyncIdentity
 from edge_agent.sync.mqtt import MqttLink
@@ -163,4 +166,82 @@ def test_an_agent_that_ends_at_any_moment_goes_on_where_it_was(plant, tmp_path):
 
     asyncio.run(story())
     assert plant.frames() == expected(1200)
+    assert plant.quarantined() == []
+
+
+RECORDS = (
+    "streams",
+    "batches",
+    "early_batches",
+    "gaps",
+    "evidence",
+    "uplinks",
+    "receptions",
+    "device_sessions",
+    "readings",
+    "history_spans",
+    "events",
+)
+
+
+def as_owner(plant: Plant, statement: str) -> None:
+    """Run a statement on each table of the records."""
+    with psycopg.connect(plant.dsn, options="-c search_path=clipr") as connection:
+        for table in RECORDS:
+            connection.execute(SQL(statement).format(table=Identifier(table)))
+
+
+def back_up(plant: Plant) -> None:
+    """Keep the records as they are, beside."""
+    with psycopg.connect(plant.dsn) as connection:
+        connection.execute("CREATE SCHEMA backup")
+    as_owner(plant, "CREATE TABLE backup.{table} AS TABLE {table}")
+
+
+def restore(plant: Plant) -> None:
+    """Put back the records as they were."""
+    with psycopg.connect(plant.dsn, options="-c search_path=clipr") as connection:
+        connection.execute(SQL("TRUNCATE {}").format(SQL(", ").join(map(Identifier, RECORDS))))
+    as_owner(plant, "INSERT INTO {table} SELECT * FROM backup.{table}")
+
+
+@pytest.mark.parametrize("backed_up", [0, 700], ids=["to nothing", "to an older state"])
+@pytest.mark.parametrize("pruned", [False, True], ids=["all is kept", "the oldest rows are gone"])
+def test_a_restored_cloud_is_filled_again(plant, tmp_path, monkeypatch, backed_up, pruned):
+    """Through to the readings: all that was in the backup or is still at the gateway, and nothing twice."""
+    monkeypatch.setattr(uploading, "FORGETFUL_MS", 0)  # a real backup is older than a minute
+    gateway = Gateway(plant, tmp_path / "store.db")
+    plant.ready(plant.receiver())
+    old = 1000  # rows that retention takes, if it does
+    day_s = 86_400.0
+
+    async def story() -> None:
+        async with gateway.run() as (store, uploader):
+            await store.call(lambda opened: opened.add_devices([session(0)]))
+            if backed_up:
+                await store.keep(rows(0, range(backed_up), NOW_S - day_s), clock(NOW_S))
+                await gateway.settled(store, uploader)
+            back_up(plant)
+            await store.keep(rows(0, range(backed_up, old), NOW_S - day_s + 100), clock(NOW_S))
+            await gateway.settled(store, uploader)
+            await store.keep(rows(0, range(old, 2200), NOW_S - 5000), clock(NOW_S))
+            await gateway.settled(store, uploader)
+            if pruned:
+                before_ms = START_MS + round((NOW_S - day_s / 2) * 1000)
+                while await store.call(lambda opened: opened.prune(before_ms + 30 * 86_400_000)):
+                    pass
+            stream = await store.stream()
+            restore(plant)
+            await store.keep(rows(0, range(2200, 2201), NOW_S - 1), clock(NOW_S))
+            while not uploader.state().batches_forgotten:
+                await asyncio.sleep(0.02)
+            await gateway.settled(store, uploader)
+            assert uploader.state().last_error is None
+            assert (await store.stream() != stream) is pruned
+
+    asyncio.run(asyncio.wait_for(story(), 120))
+    first = old if pruned else backed_up
+    kept = sorted((dev_eui(0).hex(), n) for n in [*range(backed_up), *range(first, 2201)])
+    assert plant.frames() == kept
+    assert plant.query("SELECT count(*) FROM readings") == [(len(kept),)]
     assert plant.quarantined() == []

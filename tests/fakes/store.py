@@ -35,6 +35,8 @@ class FakeStore:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     batches: list[FakeBatch] = field(default_factory=list)
     receipted: int = 0
+    receiver_ms: int = 0
+    pruned: int = 0  # batches up to it are gone
     batched: dict[Lane, int] = field(default_factory=lambda: {Lane.LIVE: 0, Lane.BACKLOG: 0})
 
     def keep(self, uplinks: Sequence[Uplink]) -> None:
@@ -67,8 +69,31 @@ class FakeStore:
         return [b for b in self.batches if b.number > max(after, self.receipted)][:limit]
 
     async def receipt(self, up_to: int, batch_hash: bytes, receiver_time_ms: int) -> int:
-        if up_to > len(self.batches) or self.batches[up_to - 1].hash != batch_hash:
+        if up_to and (up_to > len(self.batches) or self.batches[up_to - 1].hash != batch_hash):
             raise AgentError("the receiver confirms a batch that is not ours")
         freed = sum(b.count for b in self.batches if self.receipted < b.number <= up_to)
-        self.receipted = max(self.receipted, up_to)
+        if up_to > self.receipted:
+            self.receipted, self.receiver_ms = up_to, receiver_time_ms
         return freed
+
+    async def progress(self) -> tuple[int, int]:
+        return self.receipted, self.receiver_ms
+
+    async def unconfirm(self, after: int) -> int:
+        if after >= self.receipted:
+            return 0
+        if after < self.pruned:
+            raise AgentError("not kept any more")
+        again, self.receipted = self.receipted - after, after
+        return again
+
+    async def begin_stream(self) -> StreamId:
+        """All that is kept without a receipt is backlog of a new stream."""
+        gone = {
+            n for b in self.batches[: self.receipted] for r in b.ranges for n in range(r.first, r.last + 1)
+        }
+        self.rows = [row for number, row in enumerate(self.rows, 1) if number not in gone]
+        self.stream_id = StreamId(bytes([self.stream_id[0] + 1]) + bytes(self.stream_id[1:]))
+        self.batches, self.receipted, self.pruned, self.live_from = [], 0, 0, len(self.rows) + 1
+        self.batched = {Lane.LIVE: 0, Lane.BACKLOG: 0}
+        return self.stream_id
