@@ -7,15 +7,22 @@ PostgreSQL is busy with those before. `Arrivals` joins what was prepared within 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from cloud_sync.db.copy_rows import BatchRows, HistoryInterval, Unstorable
 from cloud_sync.db.outcome import Verified
-from cloud_sync.db.placement import AHEAD_MS, EARLIEST_MS, place
+from cloud_sync.db.placement import (
+    AHEAD_MS,
+    EARLIEST_MS,
+    interval_ends_ms,
+    occurred_ms,
+    place,
+    tenancy_at,
+)
 from cloud_sync.db.quarantine import RefusedRow
-from cloud_sync.db.registry import Registry
+from cloud_sync.db.registry import Registry, Tenancy
 from cloud_sync.db.tenant_rows import EventRow, Turn, hundredths, utc
 from edge_codecs.batch import Lane
 from edge_codecs.clipr import Event, History
@@ -86,7 +93,7 @@ def prepare(batch: Verified, registry: Registry, turns: Turns, now_ms: int) -> P
     placement = place(gateway, registry.devices, columns, now_ms)
     try:
         for tenant, chosen in placement.tenants.items():
-            prepared.parts[tenant] = _part(batch, rows, turns.number(tenant), chosen)
+            prepared.parts[tenant] = _part(batch, rows, turns.number(tenant), chosen, registry.devices)
     except Unstorable:
         return Prepared(batch, registry.version, unstorable=True)
     prepared.refused = [_refused(batch, rows, row, reason) for row, reason in placement.refused]
@@ -94,7 +101,13 @@ def prepare(batch: Verified, registry: Registry, turns: Turns, now_ms: int) -> P
     return prepared
 
 
-def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | None) -> Part:
+def _part(
+    batch: Verified,
+    rows: BatchRows,
+    turn: int,
+    chosen: Sequence[int] | None,
+    tenancies: Mapping[DevEUI, Sequence[Tenancy]],
+) -> Part:
     columns = batch.columns
     count = len(columns) if chosen is None else len(chosen)
     devices = [
@@ -112,8 +125,12 @@ def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | N
     for row, message in columns.others:
         if wanted is not None and row not in wanted:
             continue
+        dev_eui = columns.devices[columns.device[row]].dev_eui
         if isinstance(message, Event):
-            part.events.append(_event(batch, rows, row, message))
+            if tenancy_at(tenancies[dev_eui], occurred_ms(message, columns.received_ms[row])) is None:
+                part.refused.append(_refused(batch, rows, row, "part_unassigned"))
+            else:
+                part.events.append(_event(batch, rows, row, message))
         elif isinstance(message, History):
             intervals = list(_intervals(message))
             if (
@@ -122,7 +139,12 @@ def _part(batch: Verified, rows: BatchRows, turn: int, chosen: Sequence[int] | N
             ):
                 part.refused.append(_refused(batch, rows, row, "history_implausible"))
             else:
-                part.history.append((row, columns.devices[columns.device[row]].dev_eui, intervals))
+                # placement has refused what is another tenant's
+                placed = [i for i in intervals if tenancy_at(tenancies[dev_eui], i.end_ms) is not None]
+                if len(placed) < len(intervals):
+                    part.refused.append(_refused(batch, rows, row, "part_unassigned"))
+                if placed:
+                    part.history.append((row, dev_eui, placed))
     return part
 
 
@@ -180,7 +202,7 @@ def _event(batch: Verified, rows: BatchRows, row: int, event: Event) -> EventRow
         bytes(batch.manifest.gateway),
         bytes(batch.manifest.stream),
         rows.row_numbers[row],
-        utc(columns.received_ms[row] - event.age_s * 1000),
+        utc(occurred_ms(event, columns.received_ms[row])),
         event.kind.name.lower(),
         event.channel,
         hundredths(event.temperature),
@@ -191,8 +213,7 @@ def _event(batch: Verified, rows: BatchRows, row: int, event: Event) -> EventRow
 
 
 def _intervals(message: History) -> Iterator[HistoryInterval]:
-    for age, interval in enumerate(message.intervals):
-        end_ms = (message.newest_end_s - age * message.interval_s) * 1000
+    for end_ms, interval in zip(interval_ends_ms(message), message.intervals, strict=True):
         yield HistoryInterval(message.channel, end_ms, message.interval_s, interval.minimum, interval.maximum)
 
 

@@ -1,5 +1,9 @@
 """Whose rows are these? Decided by who gateway and device belonged to when each row was received.
 
+What a row tells of another time (intervals out of a sensor's memory, an event that is reported late) goes by
+that time and by the device alone: the gateway only carried it. A row that tells of another tenant's time is
+refused as a whole, since its payload would show it.
+
 Pure. The usual batch (one tenant, no change of assignment within it) is decided per device and not per row.
 """
 
@@ -10,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cloud_sync.db.registry import GatewayRecord, Tenancy
+from edge_codecs.clipr import Event, History
 from edge_codecs.columns import RowColumns
 from edge_codecs.identifiers import DevEUI
 from edge_codecs.reading import TimeQuality
@@ -33,6 +38,8 @@ class Refusal(enum.StrEnum):
     """The device belonged to no tenant at that time."""
     TENANT_MISMATCH = "tenant_mismatch"
     """Device and gateway belonged to different tenants at that time."""
+    OTHER_TENANCY = "other_tenancy"
+    """Part of the message is of a time when the device belonged to another tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,31 @@ def tenancy_at(tenancies: Sequence[Tenancy], at_ms: int) -> Tenancy | None:
         if tenancy.holds(at_ms):
             return tenancy
     return None
+
+
+def interval_ends_ms(message: History) -> list[int]:
+    """UTC milliseconds, newest first."""
+    return [(message.newest_end_s - age * message.interval_s) * 1000 for age in range(len(message.intervals))]
+
+
+def occurred_ms(event: Event, received_ms: int) -> int:
+    """When it happened, UTC milliseconds."""
+    return received_ms - event.age_s * 1000
+
+
+def _of_another(tenant: str, device: Sequence[Tenancy], message: object, received_ms: int) -> bool:
+    """Whether `message` tells of a time when the device was another's than `tenant`'s."""
+    match message:
+        case Event():
+            times_ms = [occurred_ms(message, received_ms)]
+        case History():
+            times_ms = interval_ends_ms(message)
+        case _:
+            return False
+    if _throughout(device, min(times_ms), max(times_ms)) == tenant:
+        return False
+    then = [tenancy_at(device, at_ms) for at_ms in times_ms]
+    return any(tenancy is not None and tenancy.tenant != tenant for tenancy in then)
 
 
 def decide(
@@ -80,9 +112,14 @@ def place(
     tenants: dict[str, list[int]] = {}
     refused: list[tuple[int, Refusal]] = []
     tenancies = [devices.get(device.dev_eui, ()) for device in columns.devices]
+    messages = dict(columns.others)
     rows = zip(columns.device, columns.received_ms, columns.time_quality, strict=True)
     for row, (device, at_ms, quality) in enumerate(rows):
         decision = decide(gateway.tenancies, tenancies[device], at_ms, quality, now_ms)
+        if not isinstance(decision, Refusal) and _of_another(
+            decision, tenancies[device], messages.get(row), at_ms
+        ):
+            decision = Refusal.OTHER_TENANCY
         if isinstance(decision, Refusal):
             refused.append((row, decision))
         else:
@@ -102,6 +139,10 @@ def _of_all(
         return None
     for device in columns.devices:
         if _throughout(devices.get(device.dev_eui, ()), first_ms, last_ms) != mine:
+            return None
+    for row, message in columns.others:
+        device_tenancies = devices[columns.devices[columns.device[row]].dev_eui]
+        if _of_another(mine, device_tenancies, message, columns.received_ms[row]):
             return None
     return mine
 

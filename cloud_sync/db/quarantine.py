@@ -20,6 +20,8 @@ SENTENCES: Mapping[str, str] = {
     "time_implausible": "Dated before 2020, or more than a day ahead of the receiver's clock.",
     "gateway_unassigned": "The gateway belonged to no tenant then. Assign it: cloud-sync gateway assign",
     "device_unassigned": "The device belonged to no tenant then. Assign it: cloud-sync device assign",
+    "other_tenancy": "Part of it is of a time when the device was another tenant's; who may see it?",
+    "part_unassigned": "Left out: what is of a time when the device was nobody's. The rest is kept.",
     "tenant_mismatch": "Device and gateway belonged to different tenants then. Mend one of the assignments.",
     "conflict": "Another payload under the same device, session and counter is in the records already.",
     "reading_conflict": "Another uplink's reading of that channel and time is in the records already.",

@@ -22,7 +22,7 @@ from edge_codecs.clipr import Event, EventKind, History, HistoryInterval, ResetC
 from edge_codecs.identifiers import DevEUI
 from edge_codecs.reading import TimeQuality
 from edge_codecs.rows import encode_rows
-from tests.rig.batches import EPOCH, Gateway, dev_eui, register, report, steady, uplink, verified
+from tests.rig.batches import EPOCH, Gateway, dev_eui, gateway_id, register, report, steady, uplink, verified
 from tests.rig.postgres import database, postgres  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -554,6 +554,56 @@ def test_history_twice_in_one_transaction_and_by_two_gateways(
     records.process([gateway.batch([first, again]), second.batch([first])])
     assert look.count("readings") == 3
     assert look.count("receptions") == 1
+
+
+@pytest.fixture
+def moved(records: Records, database: str) -> datetime:
+    """When device 1 and gateway 1 went from a to b."""
+    change = EPOCH.replace(microsecond=0)
+    with connect(database, OPERATOR) as connection, transaction(connection, scope=Scope.OPERATOR):
+        registry.add_tenant(connection, "b", "B")
+        registry.assign(connection, gateway_id(1), "b", None, change)
+        registry.assign(connection, dev_eui(1), "b", None, change)
+    return change
+
+
+def test_a_sensors_memory_never_shows_one_tenants_time_to_another(
+    records: Records, gateway: Gateway, look: Look, moved: datetime
+) -> None:
+    straddling = history(1, moved + QUARTER, (1, 2), (3, 4), (5, 6))
+    own = history(2, moved + 3 * QUARTER, (7, 8), (9, 10), (11, 12), (13, 14))
+    late = Event(EventKind.ABOVE_UPPER_LIMIT, 0, 3600, 6100)
+    batch = gateway.batch([straddling, own, uplink(1, 3, late, moved + QUARTER)])
+    assert outcomes(records, batch) == [Outcome.STORED]
+    assert look("SELECT tenant, f_cnt FROM uplinks") == [{"tenant": "b", "f_cnt": 2}]
+    rows = look("SELECT tenant, interval_end FROM readings ORDER BY interval_end")
+    assert [(row["tenant"], row["interval_end"]) for row in rows] == [
+        ("b", moved + n * QUARTER) for n in range(4)
+    ]
+    assert look.count("events") == 0
+    kept = look("SELECT tenant, reason, f_cnt, payload IS NOT NULL AS whole FROM quarantine ORDER BY f_cnt")
+    assert [tuple(row.values()) for row in kept] == [
+        (None, "other_tenancy", 1, True),
+        (None, "other_tenancy", 3, True),
+    ]
+    assert look("SELECT tenant FROM evidence") == [{"tenant": None}]
+
+
+def test_what_a_sensor_measured_before_it_was_anybodys_is_left_out(
+    records: Records, gateway: Gateway, look: Look, database: str
+) -> None:
+    base = EPOCH.replace(microsecond=0)
+    with connect(database, OPERATOR) as connection, transaction(connection, scope=Scope.OPERATOR):
+        registry.add_device(connection, dev_eui(99))
+        registry.assign(connection, dev_eui(99), "a", None, base)
+    told = History(0, round(base.timestamp()), 900, (HistoryInterval(1, 2), HistoryInterval(3, 4)))
+    early = Event(EventKind.CLIP_OPENED, 1, 3600, None)
+    later = base + QUARTER
+    records.process([gateway.batch([uplink(99, 1, told, later), uplink(99, 2, early, later)])])
+    assert [row["interval_end"] for row in look("SELECT interval_end FROM readings")] == [base]
+    assert (look.count("uplinks"), look.count("events")) == (2, 0)
+    kept = look("SELECT tenant, reason, f_cnt FROM quarantine ORDER BY f_cnt")
+    assert [tuple(row.values()) for row in kept] == [("a", "part_unassigned", 1), ("a", "part_unassigned", 2)]
 
 
 def test_implausible_history_is_kept_as_an_uplink_only(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_sync.db.placement import Refusal, decide, place, tenancy_at
+from cloud_sync.db.placement import Placement, Refusal, decide, place, tenancy_at
 from cloud_sync.db.registry import GatewayRecord, Tenancy
+from edge_codecs.clipr import Event, EventKind, History, HistoryInterval
 from edge_codecs.reading import TimeQuality
 from edge_codecs.rows import decode_columns, encode_rows
 from tests.rig.batches import dev_eui, gateway_id, uplink
@@ -56,6 +58,37 @@ def test_one_row(
     expected: str | Refusal,
 ) -> None:
     assert decide(gateway, device, at_ms, quality, NOW_MS) == expected
+
+
+def told(message: object) -> Placement:
+    """`message`, received from a device that was a's and then b's."""
+    columns = decode_columns(encode_rows([uplink(1, 1), uplink(1, 2, message, NOW)]), 2)
+    gateway = GatewayRecord(gateway_id(1), b"", None, (Tenancy("b", None, 0, None),))
+    columns = replace(columns, received_ms=[NOW_MS, NOW_MS])
+    return place(gateway, {dev_eui(1): A_THEN_B}, columns, NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "refused"),
+    [
+        ([1, 2, 3, 4, 5], False),
+        ([1, 2, 3, 4, 5, 6], True),
+        ([9, 10], True),
+        ([11, 12], False),
+        ([10.5], False),
+    ],
+)
+def test_history_goes_by_its_own_time(hours_ago: list[float], refused: bool) -> None:
+    newest_s = NOW_MS // 1000 - round(hours_ago[0] * 3600)
+    history = History(0, newest_s, 3600, tuple(HistoryInterval(1, 2) for _ in hours_ago))
+    assert told(history).refused == ([(1, Refusal.OTHER_TENANCY)] if refused else ())
+    assert told(history).tenants == ({"b": [0]} if refused else {"b": None})
+
+
+@pytest.mark.parametrize(("age_s", "refused"), [(5 * 3600, False), (5 * 3600 + 1, True), (11 * 3600, False)])
+def test_an_event_goes_by_the_time_it_happened(age_s: int, refused: bool) -> None:
+    event = Event(EventKind.CLIP_OPENED, 1, age_s, None)
+    assert told(event).refused == ([(1, Refusal.OTHER_TENANCY)] if refused else ())
 
 
 HOURS = st.integers(-12, 30)
