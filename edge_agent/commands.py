@@ -16,7 +16,7 @@ from edge_agent.network.admit import Activations
 from edge_agent.session_record import from_record
 from edge_agent.store.key_provider import KeyLevel
 from edge_agent.store_thread import StoreThread
-from edge_agent.sync.uploader import Uploader
+from edge_agent.sync.patient import Syncing
 from edge_codecs.identifiers import DevEUI
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Commands:
         activations: Activations,
         intake: Intake,
         radios: Sequence[Radio],
-        uploader: Uploader | None,
+        uploader: Syncing | None,
         rejections: Rejections,
     ) -> None:
         self._settings = settings

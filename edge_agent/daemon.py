@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.clock import Clock
 from edge_agent.commands import Commands
 from edge_agent.control import ControlServer
-from edge_agent.errors import AgentError, ServiceUnavailable
+from edge_agent.errors import AgentError, ConfigurationError, ServiceUnavailable
 from edge_agent.health.notify import notify, watchdog_interval_s
 from edge_agent.health.rejections import Rejections
 from edge_agent.health.tail import Tail
@@ -33,6 +33,7 @@ from edge_agent.store.store import Store
 from edge_agent.store_thread import StoreThread
 from edge_agent.sync.identity import load_identity
 from edge_agent.sync.mqtt import MqttLink
+from edge_agent.sync.patient import PatientUploader, Syncing
 from edge_agent.sync.uploader import Uploader
 from edge_codecs.identifiers import GatewayId
 
@@ -70,7 +71,7 @@ async def run(settings: Settings) -> None:
     intake = Intake(activations, net_ids, store, clock, rejections, tail)
     inherited = inherited_sockets(os.environ, os.getpid())
     radios = [_radio(entry, clock, inherited) for entry in settings.radio]
-    uploader = _uploader(settings, store, clock)
+    uploader = await _uploader(settings, store, clock)
     commands = Commands(
         settings, provided.level, clock, store, activations, intake, radios, uploader, rejections
     )
@@ -103,12 +104,24 @@ def _radio(entry: SemtechUdpRadio | ReplayRadio, clock: Clock, inherited: list[s
     return SemtechUdp(clock, entry.bind, entry.port, inherited=inherited, map_file=map_file)
 
 
-def _uploader(settings: Settings, store: StoreThread, clock: Clock) -> Uploader | None:
-    if settings.sync is None:
+async def _uploader(settings: Settings, store: StoreThread, clock: Clock) -> Syncing | None:
+    """A gateway that has synced before goes on taking readings when its files are spoilt."""
+    sync = settings.sync
+    if sync is None:
         log.warning("there is no [sync] section: readings stay on this gateway")
         return None
-    identity = load_identity(settings.gateway.id, settings.sync)
-    return Uploader(store, MqttLink(identity), identity, clock)
+
+    def make() -> Uploader:
+        identity = load_identity(settings.gateway.id, sync)
+        return Uploader(store, MqttLink(identity), identity, clock)
+
+    try:
+        return make()
+    except ConfigurationError as fault:
+        status = await store.call(lambda opened: opened.status())
+        if not status.confirmed_up_to:
+            raise
+        return PatientUploader(make, fault)
 
 
 async def _run_parts(
