@@ -11,7 +11,8 @@ done again the careful way:
                 under the same session: a contradiction (quarantine); the readings of neither are taken.
                 What is left is new, and if its key is taken (a counter that began again) it gets the next
                 free session number, under which its readings and events go, too
-    readings    not if an interval out of the sensor's memory fills that place; ON CONFLICT DO NOTHING
+    readings    an interval out of the sensor's memory in that place is completed if it says the same; what
+                does not get its place goes to quarantine with both values
     history     only where no reading of that device and channel ends within half an interval
 
 What the planner believes of a temporary table decides nothing: the careful way allows index lookups only.
@@ -187,6 +188,7 @@ def insert_careful(connection: psycopg.Connection, turn: Turn) -> bool:
     _execute(connection, tenant_sql.LOCK, parameters)
     met = _insert_uplinks(connection, turn)
     if turn.readings:
+        _execute(connection, tenant_sql.COMPLETED, parameters)
         _execute(connection, tenant_sql.NEW_READINGS, parameters)
         _execute(connection, tenant_sql.READING_CONFLICTS, parameters)
     if turn.history:

@@ -169,17 +169,47 @@ WITH i AS MATERIALIZED (
 
 NEW_READINGS: Final = f"""{_bounded("incoming_readings")} {_INTO_READINGS}
 SELECT %(tenant)s, 'temperature', '°C', false, {_READING}
-FROM i WHERE NOT EXISTS ({_NEAR} AND r.from_history)
+FROM i WHERE NOT EXISTS ({_NEAR} AND (r.from_history OR (r.session, r.f_cnt) = (i.session, i.f_cnt)))
 ON CONFLICT DO NOTHING"""
-READING_CONFLICTS: Final = f"""
+_BLOCKS: Final = """
+        SELECT r.* FROM readings r
+        WHERE r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantity = 'temperature'
+            AND r.channel = i.channel AND r.interval_end >= i.earliest AND r.interval_end <= i.latest"""
+"""What may be in the place of an incoming reading."""
+COMPLETED: Final = f"""{_bounded("incoming_readings")}, found AS MATERIALIZED (
+    SELECT DISTINCT ON (r.dev_eui, r.channel, r.interval_end) r.dev_eui, r.channel, r.interval_end,
+        i.last, i.session, i.f_cnt, i.historical
+    FROM i CROSS JOIN LATERAL ({_BLOCKS}
+            AND r.from_history AND r.interval_end > i.earliest AND r.interval_end < i.latest
+        ORDER BY abs(extract(epoch FROM r.interval_end - i.interval_end)) LIMIT 1
+    ) r
+    WHERE r.interval_s = i.interval_s AND (r.minimum, r.maximum) IS NOT DISTINCT FROM (i.minimum, i.maximum)
+    ORDER BY r.dev_eui, r.channel, r.interval_end, abs(extract(epoch FROM r.interval_end - i.interval_end))
+)
+UPDATE readings r SET last = found.last, session = found.session, f_cnt = found.f_cnt, from_history = false,
+    historical = found.historical
+FROM found
+WHERE r.tenant = %(tenant)s AND r.dev_eui = found.dev_eui AND r.channel = found.channel
+    AND r.interval_end = found.interval_end AND r.quantity = 'temperature'"""
+"""A report outranks an interval out of the sensor's memory that says the same: it knows the last value."""
+READING_CONFLICTS: Final = f"""{_bounded("incoming_readings")}
 INSERT INTO quarantine (tenant, reason, detail, seen_at, {_list(_REFUSED)})
-SELECT %(tenant)s, 'reading_conflict',
-    'channel ' || i.channel || ': the reading of this interval end came with counter ' || r.f_cnt,
+SELECT %(tenant)s, 'reading_conflict', format(
+        'channel %%s: stored with counter %%s%%s, interval of %%s s, minimum %%s, maximum %%s, last %%s; '
+        'this one of %%s s, minimum %%s, maximum %%s, last %%s',
+        i.channel, r.f_cnt, CASE WHEN r.from_history THEN ' (out of the sensor''s memory)' END,
+        r.interval_s, {_list(["minimum", "maximum", "last"], "r.")},
+        i.interval_s, {_list(["minimum", "maximum", "last"], "i.")}),
     now(), {_list(_REFUSED, "i.")}
-FROM incoming_readings i
-JOIN readings r ON r.tenant = %(tenant)s AND r.dev_eui = i.dev_eui AND r.quantity = 'temperature'
-    AND r.channel = i.channel AND r.interval_end = i.interval_end
-WHERE i.turn = %(turn)s AND NOT r.from_history AND (r.session, r.f_cnt) <> (i.session, i.f_cnt)"""
+FROM i CROSS JOIN LATERAL ({_BLOCKS}
+        AND (r.interval_end = i.interval_end OR (r.session, r.f_cnt) = (i.session, i.f_cnt)
+            OR r.from_history AND r.interval_end > i.earliest AND r.interval_end < i.latest)
+    ORDER BY (r.session, r.f_cnt) = (i.session, i.f_cnt) DESC,
+        abs(extract(epoch FROM r.interval_end - i.interval_end))
+    LIMIT 1
+) r
+WHERE (r.session, r.f_cnt) <> (i.session, i.f_cnt)"""
+"""Whatever did not get its place: both values, for a person."""
 
 HISTORY: Final = f"""{_bounded("incoming_history")}
 INSERT INTO readings (tenant, quantity, unit, from_history, historical, {_list([*_KEY, *_INTERVAL])})

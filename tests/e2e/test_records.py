@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from cloud_sync.db import registry
-from cloud_sync.db.connection import OPERATOR, Scope, connect, transaction
+from cloud_sync.db.connection import OPERATOR, RECEIVER, Scope, connect, transaction
 from cloud_sync.db.records import Outcome, Records, Refused, Verified
 from edge_codecs.batch import Lane, RowRange, link
 from edge_codecs.clipr import Event, EventKind, History, HistoryInterval, ResetCause, Status, Undecoded
@@ -532,13 +532,70 @@ def test_a_report_that_comes_after_the_history_is_not_doubled(
     records: Records, gateway: Gateway, look: Look
 ) -> None:
     base = EPOCH.replace(microsecond=0)
-    records.process([gateway.batch([history(9, base + 2 * QUARTER, (1, 2), (3, 4), (5, 6))])])
-    late = [uplink(1, n, at=base + n * QUARTER + timedelta(seconds=7)) for n in range(5)]
+    same = (5800, 6000)  # what our reports say
+    records.process([gateway.batch([history(9, base + 2 * QUARTER, same, same, (5800, 6001))])])
+    slip = timedelta(seconds=7)
+    late = [uplink(1, n, at=base + n * QUARTER + slip) for n in range(5)]
     assert outcomes(records, gateway.batch(late, Lane.BACKLOG)) == [Outcome.STORED]
-    rows = look("SELECT from_history FROM readings ORDER BY interval_end")
-    assert [row["from_history"] for row in rows] == [True, True, True, False, False]
+    rows = look("""SELECT from_history, f_cnt, last::text, interval_end, historical
+                   FROM readings ORDER BY interval_end""")
+    assert [tuple(row.values()) for row in rows] == [
+        (True, 9, None, base, True),
+        (False, 1, "58.90", base + QUARTER, True),
+        (False, 2, "58.90", base + 2 * QUARTER, True),
+        (False, 3, "58.90", base + 3 * QUARTER + slip, True),
+        (False, 4, "58.90", base + 4 * QUARTER + slip, True),
+    ]
     assert look.count("uplinks") == 6
+    (entry,) = look("SELECT * FROM quarantine")
+    assert (entry["reason"], entry["tenant"], entry["f_cnt"]) == ("reading_conflict", "a", 0)
+    assert entry["detail"] == (
+        "channel 0: stored with counter 9 (out of the sensor's memory), interval of 900 s, "
+        "minimum 58.00, maximum 60.01, last ; this one of 900 s, minimum 58.00, maximum 60.00, last 58.90"
+    )
+
+
+def test_the_nearer_of_two_reports_completes_an_interval_and_none_is_lost(
+    records: Records, gateway: Gateway, look: Look
+) -> None:
+    base = EPOCH.replace(microsecond=0)
+    records.process([gateway.batch([history(9, base, (5800, 6000))])])
+    near = timedelta(seconds=100)
+    other = report((0, 5800, 6000, 5950))
+    records.process([gateway.batch([uplink(1, 10, at=base + near), uplink(1, 11, other, base - 2 * near)])])
+    rows = look("SELECT f_cnt, historical, from_history, interval_end FROM readings ORDER BY interval_end")
+    assert [tuple(row.values()) for row in rows] == [
+        (11, False, False, base - 2 * near),
+        (10, False, False, base),
+    ]
     assert look.reasons() == []
+
+
+def test_a_report_that_says_otherwise_at_the_same_moment_is_kept_for_a_person(
+    records: Records, gateway: Gateway, look: Look
+) -> None:
+    base = EPOCH.replace(microsecond=0)
+    records.process([gateway.batch([history(9, base, (5700, 6000)), uplink(1, 10, at=base - DAY)])])
+    records.process([gateway.batch([uplink(1, 11, at=base), uplink(1, 12, at=base - DAY)])])
+    rows = look("SELECT f_cnt, from_history FROM readings ORDER BY interval_end")
+    assert [tuple(row.values()) for row in rows] == [(10, False), (9, True)]
+    kept = look("SELECT reason, f_cnt FROM quarantine ORDER BY f_cnt")
+    assert [tuple(row.values()) for row in kept] == [("reading_conflict", 11), ("reading_conflict", 12)]
+
+
+def test_a_report_in_the_records_is_not_changed_even_by_the_receiver(
+    records: Records, gateway: Gateway, look: Look, database: str
+) -> None:
+    records.process([gateway.batch([uplink(1, 1)])])
+    with connect(database, RECEIVER) as connection:
+        with transaction(connection, tenant="a"):
+            assert connection.execute("UPDATE readings SET last = 0").rowcount == 0
+        with (
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+            connection.transaction(),
+        ):
+            connection.execute("UPDATE readings SET minimum = 0")
+    assert look("SELECT last::text FROM readings") == [{"last": "58.90"}]
 
 
 def test_history_twice_in_one_transaction_and_by_two_gateways(

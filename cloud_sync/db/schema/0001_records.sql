@@ -329,6 +329,12 @@ BEGIN
     EXECUTE format('CREATE POLICY receiver_widens ON history_spans FOR UPDATE TO clipr_receiver USING %s WITH CHECK %s',
                    mine, mine);
     GRANT UPDATE (earliest, latest, longest_s) ON history_spans TO clipr_receiver;
+    -- a report completes what came out of the sensor's memory before it, and no report is changed
+    EXECUTE format('CREATE POLICY receiver_completes ON readings FOR UPDATE TO clipr_receiver USING %s WITH CHECK %s',
+                   mine, mine);
+    CREATE POLICY reports_stay ON readings AS RESTRICTIVE FOR UPDATE TO PUBLIC USING (from_history)
+        WITH CHECK (NOT from_history);
+    GRANT UPDATE (last, session, f_cnt, from_history, historical) ON readings TO clipr_receiver;
 
     -- of a tenant or of nobody: written, and then seen by the tenant's readers or by the operator
     FOREACH t IN ARRAY ARRAY['evidence', 'quarantine'] LOOP
