@@ -22,7 +22,8 @@ from cloud_sync.cli.arguments import (
     settings_of,
 )
 from cloud_sync.cli.output import plain, print_lines, print_table
-from cloud_sync.db import registrar, registry
+from cloud_sync.cli.quarantine import tell_waiting
+from cloud_sync.db import quarantine, registrar, registry
 from cloud_sync.device_list import parse_devices
 from cloud_sync.errors import ConfigurationError, UsageError
 from cloud_sync.settings import DEFAULT_FILE
@@ -66,11 +67,13 @@ def add(
         new = sum(registry.add_device(connection, one) for one in devices)
         if tenant is not None:
             registrar.assign(connection, devices, tenant, site, begin, label)
+        waiting = quarantine.waiting(connection, devices)
     known = len(devices) - new
     typer.echo(f"Registered {_count(new)}" + (f"; knew {_count(known)} already." if known else "."))
     if tenant is not None:
         place = f"tenant {tenant}{f', site {site}' if site else ''}"
         typer.echo(f"{'It belongs' if len(devices) == 1 else 'They belong'} to {place}.")
+        tell_waiting(waiting, devices, begin)
 
 
 @app.command("list")
@@ -104,8 +107,10 @@ def assign(
     identifier, begin = dev_eui(device), moment_or_now(since)
     with as_operator(settings_of(config)) as connection:
         changed = registrar.assign(connection, [identifier], tenant, site, begin, label)
+        waiting = quarantine.waiting(connection, [identifier])
     verb = "belongs" if changed else "belonged already"
     typer.echo(f"Device {identifier} {verb} to tenant {tenant}.")
+    tell_waiting(waiting, [identifier], begin)
 
 
 def _listed(file: Path) -> list[DevEUI]:

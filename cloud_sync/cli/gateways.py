@@ -23,7 +23,8 @@ from cloud_sync.cli.arguments import (
     settings_of,
 )
 from cloud_sync.cli.output import plain, print_lines, print_table
-from cloud_sync.db import registrar, registry
+from cloud_sync.cli.quarantine import tell_waiting
+from cloud_sync.db import quarantine, registrar, registry
 from cloud_sync.errors import UsageError
 from cloud_sync.pki.authority import GATEWAY_DAYS, Authority, Validity
 from cloud_sync.pki.identity_file import GatewayIdentity, read_identity
@@ -112,8 +113,10 @@ def assign(
     identifier, begin = gateway_id(gateway), moment_or_now(since)
     with as_operator(settings_of(config)) as connection:
         changed = registrar.assign(connection, [identifier], tenant, site, begin, label)
+        waiting = quarantine.waiting(connection, [identifier])
     verb = "belongs" if changed else "belonged already"
     typer.echo(f"Gateway {identifier} {verb} to tenant {tenant}.")
+    tell_waiting(waiting, [identifier], begin)
 
 
 @app.command("revoke")

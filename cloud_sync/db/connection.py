@@ -59,6 +59,8 @@ class Scope(StrEnum):
     """Streams, batches and who is assigned to whom: the receiver."""
     OPERATOR = "operator"
     """Registry and quarantine: the operator."""
+    RETRY = "retry"
+    """Nobody's evidence, whose rows are to be placed again: the receiver."""
 
 
 @contextmanager

@@ -77,7 +77,7 @@ _CHECKS: Mapping[str, str] = {
         {_FROM_POLICY}
         WHERE {_RELATION} AND pg_get_expr(pol.polqual, c.oid) LIKE '%clipr.scope%'
             -- but a batch of several tenants or of none: its refused rows may be placed again
-            AND NOT (c.relname = 'evidence' AND pol.polroles = ARRAY['clipr_receiver'::regrole::oid]
+            AND NOT (c.relname = 'evidence' AND pol.polroles::regrole[]::text = '{{clipr_receiver}}'
                 AND pg_get_expr(pol.polqual, c.oid) ~ '^\\(\\(tenant IS NULL\\) AND .*''retry''::text')
             AND c.relname ~ '^(uplinks|receptions|readings|events|evidence|history_spans|device_sessions)'
         ORDER BY 1""",

@@ -110,17 +110,20 @@ def keep_batches(connection: psycopg.Connection, refused: Iterable[tuple[Verifie
 
 
 def entries(
-    connection: psycopg.Connection, *, reason: str | None = None, limit: int = 100
+    connection: psycopg.Connection, *, reason: str | None = None, limit: int = 100, settled: bool = False
 ) -> list[dict[str, Any]]:
-    """The newest entries, newest first (operator scope), without payload and message."""
+    """The newest open entries, newest first (operator scope), without payload and message.
+
+    With `settled` those that are settled, too.
+    """
     condition = sql.SQL("TRUE") if reason is None else sql.SQL("reason = {}").format(sql.Literal(reason))
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             sql.SQL(
                 """SELECT id, tenant, reason, detail, seen_at, gateway, stream, batch, "row", dev_eui,
-                          session, f_cnt, received_at, f_port
-                   FROM quarantine WHERE {} ORDER BY id DESC LIMIT {}"""
-            ).format(condition, sql.Literal(limit))
+                          session, f_cnt, received_at, f_port, settled_at
+                   FROM quarantine WHERE {} AND ({} OR settled_at IS NULL) ORDER BY id DESC LIMIT {}"""
+            ).format(condition, sql.Literal(settled), sql.Literal(limit))
         ).fetchall()
 
 
@@ -128,6 +131,20 @@ def entry(connection: psycopg.Connection, number: int) -> dict[str, Any] | None:
     """One entry with everything in it (operator scope)."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute("SELECT * FROM quarantine WHERE id = %s", (number,)).fetchone()
+
+
+def waiting(
+    connection: psycopg.Connection, things: Sequence[GatewayId | DevEUI]
+) -> tuple[int, datetime | None]:
+    """How many rows of these wait for an assignment, and when the oldest was received (operator scope)."""
+    column = "gateway" if things and isinstance(things[0], GatewayId) else "dev_eui"
+    query = sql.SQL(
+        """SELECT count(*), min(received_at) FROM quarantine
+           WHERE settled_at IS NULL AND tenant IS NULL AND {} = ANY (%s)
+               AND reason IN ('device_unassigned', 'gateway_unassigned', 'tenant_mismatch')"""
+    ).format(sql.Identifier(column))
+    count, oldest = connection.execute(query, (list(map(bytes, things)),)).fetchone() or (0, None)
+    return count, oldest
 
 
 def _time(utc_ms: int) -> datetime | None:

@@ -170,11 +170,16 @@ def assign(
 ) -> None:
     """From `begin` on it belongs to `tenant`; the assignment before it ends there.
 
-    Raises ConfigurationError if a later assignment is in the way, or tenant, site or thing are unknown.
+    If it belongs to this tenant and site already, and to nobody from `begin` until then, that assignment
+    begins earlier. Raises ConfigurationError if another later assignment is in the way, or tenant, site or
+    thing are unknown.
     """
     table, column = _WHERE[type(thing)]
     names = {"table": sql.Identifier(table), "thing": sql.Identifier(column)}
     key = bytes(thing)
+    same = {"thing": key, "tenant": tenant, "site": site, "begin": begin}
+    if connection.execute(_BEGIN_EARLIER.format(**names), same).rowcount:
+        return
     (later,) = connection.execute(_LATER.format(**names), (key, begin)).fetchone() or (0,)
     if later:
         raise ConfigurationError(
@@ -218,6 +223,13 @@ _WHERE: Mapping[type, tuple[str, str]] = {
 }
 _WORD: Mapping[type, str] = {GatewayId: "gateway", DevEUI: "device"}
 _LATER = sql.SQL("SELECT count(*) FROM {table} WHERE {thing} = %s AND lower(during) >= %s")
+_BEGIN_EARLIER = sql.SQL(
+    """UPDATE {table} a SET during = tstzrange(%(begin)s, upper(a.during))
+       WHERE a.{thing} = %(thing)s AND a.tenant = %(tenant)s AND a.site IS NOT DISTINCT FROM %(site)s
+           AND lower(a.during) > %(begin)s AND NOT EXISTS (
+               SELECT FROM {table} b
+               WHERE b.{thing} = a.{thing} AND b.during && tstzrange(%(begin)s, lower(a.during)))"""
+)
 _END = sql.SQL(
     """UPDATE {table} SET during = tstzrange(lower(during), %s)
        WHERE {thing} = %s AND during @> %s::timestamptz AND lower(during) < %s"""

@@ -282,6 +282,7 @@ CREATE TABLE quarantine (
     payload     bytea,
     wire        bytea,           -- a whole message, as far as it is kept
     wire_sha256 bytea,
+    settled_at  timestamptz,     -- since when the row is a tenant's, or an entry of another reason
     CHECK (tenant IS NULL OR tenant <> '')
 );
 CREATE INDEX quarantine_by_tenant ON quarantine (tenant, id);
@@ -297,6 +298,7 @@ DECLARE
     mine     constant text := '(tenant = (SELECT current_setting(''clipr.tenant'', true)))';
     plant    constant text := '((SELECT current_setting(''clipr.scope'', true)) = ''plant'')';
     operator constant text := '((SELECT current_setting(''clipr.scope'', true)) = ''operator'')';
+    retry    constant text := '((SELECT current_setting(''clipr.scope'', true)) = ''retry'')';
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'sites', 'gateways', 'devices', 'gateway_assignments', 'device_assignments',
                              'registry_version', 'streams', 'batches', 'early_batches', 'gaps', 'evidence', 'uplinks',
@@ -343,6 +345,14 @@ BEGIN
                         WITH CHECK (tenant IS NULL AND %s)', t, plant);
         EXECUTE format('GRANT INSERT ON %I TO clipr_receiver', t);
     END LOOP;
+
+    -- nobody's rows placed again: out of nobody's evidence, in a scope of its own
+    EXECUTE format('CREATE POLICY receiver_reopens_nobodys ON evidence FOR SELECT TO clipr_receiver
+                    USING (tenant IS NULL AND %s)', retry);
+    GRANT SELECT ON evidence TO clipr_receiver;
+    EXECUTE format('CREATE POLICY operator_settles ON quarantine FOR UPDATE TO clipr_operator
+                    USING (tenant IS NULL AND %s) WITH CHECK (tenant IS NULL AND %s)', operator, operator);
+    GRANT UPDATE (settled_at) ON quarantine TO clipr_operator;
 
     -- nobody's: what is true of the plant and not of a tenant
     FOREACH t IN ARRAY ARRAY['gateways', 'gateway_assignments', 'device_assignments', 'registry_version'] LOOP

@@ -60,6 +60,7 @@ def test_what_there_is() -> None:
             *("tenant add", "tenant list", "site add", "site list"),
             *("gateway add", "gateway list", "gateway assign", "gateway revoke"),
             *("device add", "device list", "device assign", "quarantine list", "quarantine show"),
+            "quarantine retry",
             *("ca init", "ca issue-server", "ca issue-receiver", "keys init", "keys add", "keys show"),
         )
     }
@@ -107,6 +108,6 @@ def test_every_command_that_reads_speaks_json() -> None:
     for path, command in COMMANDS.items():
         has_json = any("--json" in parameter.opts for parameter in command.params)
         reads = path.split()[-1] in ("readings", "uplinks", "version", "list", "show") or path.endswith(
-            "db check"
+            ("db check", "quarantine retry")
         )
         assert has_json == reads, path
