@@ -30,6 +30,7 @@ from edge_agent.sync.link import (
 )
 from edge_agent.sync.pace import BacklogPace
 from edge_agent.sync.ports import AsyncStore, Formed, WallClock
+from edge_agent.sync.progress import Progress
 from edge_agent.sync.restored import reach_back
 from edge_agent.sync.state import SyncState
 from edge_agent.sync.window import SIZE, Window
@@ -45,7 +46,6 @@ LINGER_S = 0.5  # what arrives within it shares a batch
 LIVE_ROOM = 4  # places in the window that the backlog leaves to live batches
 RECHECK_S = 60.0  # rows that waited for the clock become ready without a wake-up
 SETTLED_S = 60.0  # a connection that lasted so long was a good one
-FORGETFUL_MS = 60_000  # a receipt that knows less than one so much older is not just late
 UNSETTLED = 3  # so many short ones in a row are no accident
 
 
@@ -77,21 +77,25 @@ class Uploader:
         self._recheck_at = 0.0
         self._tries = 0
         self._fixed: int | None = 0  # the store may have batches without a receipt beyond it; None: none
-        self._progress_ms = 0  # receiver's time of the newest receipt that said all that we hold as confirmed
-        self._past_ms = 0  # receipts up to this receiver's time may tell of a past that the cloud has lost
+        self._progress = Progress()
         self._unsettled = 0  # connections in a row that did not last
         self._state = SyncState()
 
     def state(self) -> SyncState:
         """How it is going, for `status`."""
-        return replace(self._state, batches_in_flight=len(self._window), stopped=self._window.stopped)
+        return replace(
+            self._state,
+            batches_in_flight=len(self._window),
+            stopped=self._window.stopped,
+            confirmed_up_to=self._progress.up_to,
+        )
 
     async def run(self) -> None:
         """Carry rows to the cloud until cancelled. Raises AgentError if the store cannot go on."""
         self._stream = await self._store.stream()
-        confirmed, self._progress_ms = await self._store.progress()
-        self._past_ms = min(self._progress_ms, self._clock.wall_ms())  # a receiver's clock may have run ahead
-        self._state = replace(self._state, confirmed_up_to=confirmed)
+        confirmed, newest_ms = await self._store.progress()
+        past_ms = min(newest_ms, self._clock.wall_ms())  # the receiver's clock may have run ahead
+        self._progress = Progress(confirmed, newest_ms, past_ms)
         for batch in await self._store.unreceipted(0, SIZE):
             self._add(batch, self._monotonic())
         while True:
@@ -292,21 +296,19 @@ class Uploader:
 
     async def _receive(self, data: bytes, now: float) -> None:
         receipt = self._checked(data)
-        if receipt is None or self._outdated(receipt):
+        if receipt is None or self._progress.outdated(receipt):
             self._state = replace(self._state, receipts_ignored=self._state.receipts_ignored + 1)
             return
         wall_ms = self._clock.wall_ms()
         self._state = replace(
             self._state, last_receipt_ms=wall_ms, clock_offset_ms=receipt.receiver_time_ms - wall_ms
         )
-        confirmed = self._state.confirmed_up_to
-        if receipt.up_to < confirmed and receipt.verdict is not Verdict.REFUSED:
+        if self._progress.lost(receipt):
             await self._go_back(receipt, now)
             return
-        if receipt.up_to > confirmed and not await self._free(receipt, now):
+        if receipt.up_to > self._progress.up_to and not await self._free(receipt, now):
             return
-        if receipt.up_to >= confirmed:
-            self._progress_ms = max(self._progress_ms, receipt.receiver_time_ms)
+        self._progress.confirmed(receipt)
         if receipt.verdict is Verdict.REFUSED:
             if self._window.refused(receipt.batch, now, by_broker=False):
                 self._stop(receipt_fault.refusal(receipt))
@@ -326,23 +328,9 @@ class Uploader:
         ours = receipt.gateway == self._identity.gateway and receipt.stream == self._stream
         return receipt if ours else None
 
-    def _outdated(self, receipt: Receipt) -> bool:
-        """Late, out of order or given out again: it says less than a receipt of that time or a later one.
-
-        Of several receivers one may be slow or have another clock, so it takes a minute to say less. A
-        refusal need not know how far the stream is.
-        """
-        if receipt.up_to > self._state.confirmed_up_to:
-            return receipt.receiver_time_ms <= self._past_ms
-        return (
-            receipt.up_to < self._state.confirmed_up_to
-            and receipt.verdict is not Verdict.REFUSED
-            and receipt.receiver_time_ms <= self._progress_ms + FORGETFUL_MS
-        )
-
     async def _go_back(self, receipt: Receipt, now: float) -> None:
         """The receiver has forgotten what it had confirmed: send it again, as far as it is here."""
-        confirmed = self._state.confirmed_up_to
+        confirmed = self._progress.up_to
         try:
             await self._store.receipt(receipt.up_to, receipt.batch_hash, receipt.receiver_time_ms)
             stream = await reach_back(self._store, receipt.up_to, confirmed)
@@ -356,14 +344,13 @@ class Uploader:
         up_to = receipt.up_to if stream is None else 0
         self._stream = stream or self._stream
         self._fixed = up_to
-        self._progress_ms = self._past_ms = receipt.receiver_time_ms
+        self._progress.went_back(up_to, receipt)
         self._look_for_rows(now)
         fault = receipt_fault.forgotten(receipt, confirmed, all_kept=stream is None)
         log.warning("%s. %s", fault.message, fault.hint)
         self._note(fault)
         self._state = replace(
             self._state,
-            confirmed_up_to=up_to,
             batches_forgotten=self._state.batches_forgotten + confirmed - receipt.up_to,
             forgotten_ms=self._clock.wall_ms(),
         )
@@ -380,11 +367,7 @@ class Uploader:
             del self._batches[landed.number]
             if landed.lane is Lane.BACKLOG:
                 self._pace.receipted(landed.took_s)
-        self._state = replace(
-            self._state,
-            confirmed_up_to=receipt.up_to,
-            rows_confirmed=self._state.rows_confirmed + rows,
-        )
+        self._state = replace(self._state, rows_confirmed=self._state.rows_confirmed + rows)
         return True
 
     # What is shown

@@ -13,7 +13,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from edge_agent.store_thread import StoreThread
-from edge_agent.sync import uploader as uploading
+from edge_agent.sync import progress
 from edge_agent.sync.identity import Broker as BrokerAddress
 from edge_agent.sync.identity import SyncIdentity
 from edge_agent.sync.mqtt import MqttLink
@@ -209,7 +209,7 @@ def restore(plant: Plant) -> None:
 @pytest.mark.parametrize("pruned", [False, True], ids=["all is kept", "the oldest rows are gone"])
 def test_a_restored_cloud_is_filled_again(plant, tmp_path, monkeypatch, backed_up, pruned):
     """Through to the readings: all that was in the backup or is still at the gateway, and nothing twice."""
-    monkeypatch.setattr(uploading, "FORGETFUL_MS", 0)  # a real backup is older than a minute
+    monkeypatch.setattr(progress, "FORGETFUL_MS", 0)  # a real backup is older than a minute
     gateway = Gateway(plant, tmp_path / "store.db")
     plant.ready(plant.receiver())
     old = 1000  # rows that retention takes, if it does

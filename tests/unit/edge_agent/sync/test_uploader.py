@@ -14,7 +14,8 @@ import pytest
 from edge_agent.errors import ConfigurationError, ServiceUnavailable
 from edge_agent.sync.identity import Broker, SyncIdentity
 from edge_agent.sync.link import LinkFault, NotTaken, ReceiptCame, Taken
-from edge_agent.sync.uploader import FORGETFUL_MS, LINGER_S, LIVE_ROOM, MAX_ROWS, Uploader
+from edge_agent.sync.progress import FORGETFUL_MS
+from edge_agent.sync.uploader import LINGER_S, LIVE_ROOM, MAX_ROWS, Uploader
 from edge_agent.sync.window import SIZE
 from edge_codecs.batch import Lane, SealingPrivateKey, SigningKey, StreamId, parse_header
 from edge_codecs.identifiers import GatewayId
