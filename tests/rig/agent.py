@@ -70,10 +70,14 @@ class Agent:
 
     def start(self) -> Agent:
         """Returns when it answers."""
-        self._process.start()
-        wait_until(lambda: self._answers() or not self._process.running, "the agent to answer")
+        self.launch()
+        wait_until(lambda: self.answers() or not self._process.running, "the agent to answer")
         assert self._process.running, f"the agent did not start:\n{self.log}"
         return self
+
+    def launch(self) -> None:
+        """Start it and do not wait."""
+        self._process.start()
 
     def stop(self) -> int:
         """SIGTERM; returns its exit status."""
@@ -115,7 +119,8 @@ class Agent:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it answers at its control socket."""
         try:
             self.status()
         except AgentNotRunning:
