@@ -27,6 +27,7 @@ from cloud_sync.db.connection import OPERATOR, RECEIVER, Scope, connect, transac
 from cloud_sync.db.outcome import Verified
 from cloud_sync.db.placement import Refusal
 from cloud_sync.db.quarantine import RefusedRow
+from cloud_sync.db.tenant_rows import NotNew
 from cloud_sync.errors import ServiceUnavailable
 from edge_codecs.batch import parse_header
 from edge_codecs.identifiers import DevEUI
@@ -115,8 +116,8 @@ def _attempt(connection: psycopg.Connection, numbers: Sequence[int], turns: Turn
         try:
             with transaction(connection):
                 return _place(connection, numbers, turns, now_ms)
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-            continue
+        except (NotNew, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+            continue  # a receiver brought the same frame at this moment, or we were in each other's way
     raise ServiceUnavailable(
         "the database kept refusing the transaction", hint="Look at PostgreSQL's log, and run it again"
     )

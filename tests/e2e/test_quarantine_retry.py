@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,12 +13,13 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from cloud_sync.db import registry
+from cloud_sync.db import registry, tenant_rows
 from cloud_sync.db import retry as retrying
 from cloud_sync.db.connection import OPERATOR, RECEIVER, Scope, connect, transaction
 from cloud_sync.db.placement import Refusal
 from cloud_sync.db.records import Records
 from cloud_sync.db.retry import Retried, retry
+from cloud_sync.db.tenant_rows import NotNew
 from cloud_sync.errors import ConfigurationError
 from edge_codecs.batch import Lane
 from edge_codecs.clipr import Event, EventKind, History, HistoryInterval
@@ -216,6 +218,52 @@ def test_a_frame_that_another_gateway_brought_meanwhile_is_heard_by_two(
     assert [row["rssi_dbm"] for row in look("SELECT rssi_dbm FROM uplinks")] == [-60]
     assert [row["rssi_dbm"] for row in look("SELECT rssi_dbm FROM receptions")] == [-50]
     assert len(look("SELECT FROM readings")) == 1
+
+
+def test_beside_a_receiver_that_takes_the_same_frames(
+    records: Records, gateway: Gateway, look: Look, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "MOST_ROWS", 20)
+    stranger = Gateway(2)
+    with connect(database, OPERATOR) as connection, transaction(connection, scope=Scope.OPERATOR):
+        registry.add_gateway(connection, stranger.id, stranger.signing_key.verify_key.raw)
+    frames = [uplink(1, n, at=EPOCH + n * MINUTE) for n in range(200)]
+    records.process([stranger.batch(frames)])
+    assign(database, stranger.id)
+    with ThreadPoolExecutor(1) as pool:
+        retried = pool.submit(retry, database, NOW_MS)
+        for begin in range(0, 200, 10):
+            records.process([gateway.batch(frames[begin : begin + 10])])
+        assert retried.result() == Retried(200)
+    for table in ("uplinks", "receptions", "readings"):
+        counted = look(f"SELECT f_cnt, count(*) FROM {table} GROUP BY 1 ORDER BY 1")
+        assert [(row["f_cnt"], row["count"]) for row in counted] == [(n, 1) for n in range(200)], table
+    assert look("SELECT FROM quarantine WHERE settled_at IS NULL") == []
+
+
+@pytest.mark.parametrize("trouble", [NotNew(["a"]), psycopg.errors.DeadlockDetected()])
+def test_who_was_in_anothers_way_begins_again(
+    records: Records,
+    gateway: Gateway,
+    look: Look,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Exception,
+) -> None:
+    records.process([gateway.batch(messages(50))])
+    assign(database, dev_eui(50))
+    insert, troubles = tenant_rows.insert_careful, [trouble]
+
+    def insert_after_trouble(*arguments: Any) -> bool:
+        met = insert(*arguments)
+        if troubles:
+            raise troubles.pop()
+        return met
+
+    monkeypatch.setattr(tenant_rows, "insert_careful", insert_after_trouble)
+    assert retry(database, NOW_MS) == Retried(3)
+    assert len(look("SELECT FROM uplinks")) == 3
+    assert troubles == []
 
 
 def test_a_contradiction_is_the_tenants_quarantine(
