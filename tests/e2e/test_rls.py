@@ -227,6 +227,26 @@ def test_the_receivers_scope_shows_the_plant_and_no_record(both: str) -> None:
     }
 
 
+def test_what_is_retried_shows_nobodys_evidence_to_the_receiver_alone(both: str) -> None:
+    for role in ROLES:
+        seen = answers(both, role, scope=Scope.RETRY)
+        assert [name for name, rows in seen.items() if rows] == ["clipr.evidence"] * (role == RECEIVER)
+    with connect(both) as connection:
+        (nobodys,) = connection.execute("SELECT count(*) FROM evidence WHERE tenant IS NULL").fetchone()
+    assert len(answers(both, RECEIVER, scope=Scope.RETRY)["clipr.evidence"] or []) == nobodys > 0
+
+
+def test_the_operator_settles_nothing_of_a_tenant(both: str) -> None:
+    with connect(both) as connection:
+        kinds = connection.execute("SELECT DISTINCT tenant IS NULL FROM quarantine").fetchall()
+    assert sorted(kinds) == [(False,), (True,)]
+    with connect(both, OPERATOR) as connection:
+        for tenant in ("aaa-tenant", "bbb-tenant", ""):
+            with transaction_of(connection, tenant, Scope.OPERATOR):
+                settle = "UPDATE quarantine SET settled_at = NULL RETURNING tenant"
+                assert {tenant for (tenant,) in connection.execute(settle).fetchall()} == {None}
+
+
 def test_no_setting_survives_into_the_next_use_of_a_connection(both: str) -> None:
     with connect(both, DOSSIER) as connection:
         for ending in ("commit", "rollback", "error"):
@@ -390,6 +410,12 @@ LEAKS: Mapping[str, str] = {
             USING (tenant LIKE left(current_setting('clipr.tenant', true), 0) || '%')""",
     "nobody's quarantine for all": """
         CREATE POLICY p ON clipr.quarantine FOR SELECT TO clipr_dossier USING (tenant IS NULL)""",
+    "evidence of a tenant in the scope of nobody's": """
+        CREATE POLICY p ON clipr.evidence FOR SELECT TO clipr_receiver
+            USING ((SELECT current_setting('clipr.scope', true)) = 'retry')""",
+    "nobody's evidence for the dossier": """
+        CREATE POLICY p ON clipr.evidence FOR SELECT TO clipr_dossier
+            USING (tenant IS NULL AND (SELECT current_setting('clipr.scope', true)) = 'retry')""",
     "a partition given away": """
         GRANT SELECT ON clipr.readings_2026_11 TO clipr_dossier;
         ALTER TABLE clipr.readings_2026_11 DISABLE ROW LEVEL SECURITY""",
