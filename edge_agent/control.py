@@ -37,6 +37,7 @@ class ControlServer:
         self._path = path
         self._handlers = handlers
         self._streams = streams
+        self._conversations: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """Listen until cancelled. Raises ConfigurationError if another agent answers there already."""
@@ -54,12 +55,23 @@ class ControlServer:
                 await server.serve_forever()
         finally:
             self._path.unlink(missing_ok=True)
+            for conversation in self._conversations:
+                conversation.cancel()
+            await asyncio.gather(*self._conversations, return_exceptions=True)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.LimitOverrunError, ValueError):
-            if line := await reader.readline():
-                await self._answer(line, reader, writer)
-        writer.close()
+        conversation = asyncio.current_task()
+        assert conversation is not None
+        self._conversations.add(conversation)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.LimitOverrunError, ValueError):
+                if line := await reader.readline():
+                    await self._answer(line, reader, writer)
+        finally:
+            self._conversations.discard(conversation)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

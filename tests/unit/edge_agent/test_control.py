@@ -12,6 +12,14 @@ from edge_agent.control import AgentNotRunning, ControlClient, ControlServer
 from edge_agent.errors import AgentError, ConfigurationError, UsageError
 
 
+async def _nothing_left():
+    """Whoever connected as the server ended has been let go."""
+    quiet = 0
+    while quiet < 50:  # turns of the loop: an accepted connection takes a few before it is a task
+        await asyncio.sleep(0)
+        quiet = 0 if len(asyncio.all_tasks()) > 1 else quiet + 1
+
+
 async def _echo(request):
     return {"heard": request["word"]}
 
@@ -36,6 +44,7 @@ def served(tmp_path):
     def run():
         with pytest.raises(asyncio.CancelledError):
             loop.run_until_complete(task)
+        loop.run_until_complete(_nothing_left())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
@@ -44,6 +53,8 @@ def served(tmp_path):
     while not path.exists() or stat.S_IMODE(path.stat().st_mode) != 0o660:
         assert thread.is_alive()
     yield path
+    # connections are accepted in order: whoever came before this one is no longer on the way in
+    ControlClient(path).call("echo", word="bye")
     loop.call_soon_threadsafe(task.cancel)
     thread.join()
 
