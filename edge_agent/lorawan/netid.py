@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from edge_agent.lorawan.identifiers import DevAddr
+from edge_agent.lorawan.identifiers import AirIdentifier, DevAddr
 
 
 class _AddressPlan(NamedTuple):
@@ -26,33 +26,13 @@ _PLANS = (
 )
 
 
-class NetID(bytes):
-    """3 bytes, most significant first; text is 6 lower-case hex digits. Over the air it is reversed."""
+class NetID(AirIdentifier):
+    """The number of a network: 3 bytes."""
 
     __slots__ = ()
 
-    def __new__(cls, raw: bytes) -> Self:
-        """Take 3 bytes, most significant first. Raises ValueError."""
-        if len(raw) != 3:
-            raise ValueError(f"NetID is 3 bytes, not {len(raw)}")
-        return super().__new__(cls, raw)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read 6 hex digits, most significant first. Raises ValueError."""
-        try:
-            return cls(bytes.fromhex(text))
-        except ValueError:
-            raise ValueError(f"NetID is 6 hex digits such as 000013, not {text!r}") from None
-
-    @classmethod
-    def from_air(cls, raw: bytes) -> Self:
-        """Take the 3 bytes as LoRaWAN sends them, least significant first."""
-        return cls(raw[::-1])
-
-    def to_air(self) -> bytes:
-        """The 3 bytes as LoRaWAN sends them, least significant first."""
-        return self[::-1]
+    LENGTH = 3
+    EXAMPLE = "000013"
 
     @property
     def type(self) -> int:
@@ -83,9 +63,3 @@ class NetID(bytes):
         if not 0 <= nwk_addr < 1 << (32 - bits):
             raise ValueError(f"NetID {self} has {32 - bits} bits of NwkAddr; {nwk_addr} needs more")
         return DevAddr((prefix << (32 - bits) | nwk_addr).to_bytes(4, "big"))
-
-    def __str__(self) -> str:
-        return self.hex()
-
-    def __repr__(self) -> str:
-        return f"NetID({self.hex()})"
