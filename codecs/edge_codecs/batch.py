@@ -77,8 +77,6 @@ __all__ = [
 SUITE: Final = 1
 MAX_WIRE_BYTES: Final = 256 * 1024
 MAX_HEADER_BYTES: Final = 1024
-SEAL_BYTES: Final = 32 + 16
-"""What HPKE adds: encapsulated key and tag."""
 SIGNATURE_BYTES: Final = 64
 
 _SEAL_TAG: Final = b"clipr batch seal 1\x00"

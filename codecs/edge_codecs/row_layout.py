@@ -19,7 +19,6 @@ KNOWN_FORMAT: Final = 0x0F
 FREQUENCY_UNIT_HZ: Final = 100_000
 DEFAULT_CODEC: Final = ("clipr", 1)
 
-QUALITY_BITS: Final = 0x07
 NOT_A_REPORT: Final = 0x08
 """Traits: the row is no report; its payload is among the others."""
 

@@ -13,8 +13,6 @@ from edge_agent.lorawan.aes128 import AES128
 from edge_agent.lorawan.identifiers import DevAddr
 from edge_codecs.identifiers import JoinEUI
 
-MIC_BYTES = 4
-
 _B_BLOCK = struct.Struct("<BHBBB4sIBB").pack  # 49, ConfFCnt, TxDr, TxCh, Dir, DevAddr, FCnt, 00, length
 
 
