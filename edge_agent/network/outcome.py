@@ -18,7 +18,8 @@ class Admitted:
     `f_cnt` is the full 32-bit counter, `session` the session's number. `f_opts` and `payload` are in clear.
     `f_port` is None where the frame has no payload. `message` is what the payload says; None where it holds
     MAC commands only (no FPort, or FPort 0), so that there is no row to keep, though the counter moves.
-    `flaw` is UNKNOWN_F_PORT or DECODE_ERROR where `message` is Undecoded.
+    `flaw` is UNKNOWN_F_PORT or DECODE_ERROR where `message` is Undecoded. `ack` and `adr_ack_req` are bits of
+    FCtrl.
     """
 
     dev_eui: DevEUI
@@ -34,6 +35,8 @@ class Admitted:
     frame: RxFrame
     codec: str
     codec_version: int
+    ack: bool = False
+    adr_ack_req: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Rejected:
 
     `dev_eui` is given only where it is one of our devices: what a stranger claims never becomes a key to
     count by. `f_cnt` is the 32-bit counter where a MIC proves it, else the 16 bits on air; None where there
-    is none. `detail` adds what a person wants to know beside `reason.sentence`.
+    is none. `detail` adds what a person wants to know beside `reason.sentence`. `waits_for_ack`: it repeats
+    the last uplink taken, which was a confirmed one: its sender has not heard the acknowledgement.
     """
 
     reason: Reason
@@ -51,3 +55,19 @@ class Rejected:
     dev_eui: DevEUI | None = None
     f_cnt: int | None = None
     detail: str = ""
+    waits_for_ack: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A join or rejoin request that is answered.
+
+    `rejoin_type` is None for a join request, else 0, 1 or 2. The session is the device's with its first valid
+    uplink.
+    """
+
+    dev_eui: DevEUI
+    dev_addr: DevAddr
+    join_nonce: int
+    rejoin_type: int | None
+    frame: RxFrame
