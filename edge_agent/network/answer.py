@@ -65,8 +65,8 @@ class TxResult(enum.Enum):
 _SENTENCES = {
     TxResult.SENT: "The packet forwarder took it for its time.",
     TxResult.TOO_LATE: (
-        "It came to the packet forwarder too late for its time. Is the gateway overloaded, or is the forwarder "
-        "on another machine? Keep both on one."
+        "It came to the packet forwarder too late for its time. Is the gateway overloaded, or is the "
+        "forwarder on another machine? Keep both on one."
     ),
     TxResult.TOO_EARLY: (
         "The packet forwarder took its time for one too far ahead. Some forwarders say so of a time that has "

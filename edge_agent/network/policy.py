@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from edge_agent.lorawan.netid import NetID
 
+EXPERIMENTAL = NetID(bytes(3))
+"""NetID 000000: for private and experimental networks (Backend Interfaces, section 13)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -15,7 +18,7 @@ class Policy:
     DutyCycleReq's exponent, 0 no limit. `history`: ask sensors for intervals that are missing.
     """
 
-    net_id: NetID = NetID(bytes(3))
+    net_id: NetID = EXPERIMENTAL
     downlinks: bool = True
     rx1_delay_s: int = 5  # 1…15
     rx1_dr_offset: int = 0
