@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edge_agent.lorawan import eu868
 from edge_agent.lorawan.aes128 import AES128
 from edge_agent.lorawan.airtime import Modulation, airtime_us, modulation_of
 from edge_agent.lorawan.cflist import CFList, parse_cflist
@@ -29,6 +28,7 @@ from edge_agent.lorawan.mac_commands import (
 from edge_agent.lorawan.mhdr import Direction, MType
 from edge_agent.lorawan.netid import NetID
 from edge_agent.lorawan.phypayload import DataFrame, parse
+from edge_agent.lorawan.regions.eu868 import EU868
 
 RFC_4493_MESSAGE = bytes.fromhex(
     "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
@@ -197,7 +197,9 @@ def test_airtime(length: int, data_rate: str, airtime: int) -> None:
 
 
 def test_low_data_rate_optimisation_follows_the_symbol() -> None:
-    optimised = [text for text in eu868.DATA_RATES if text != "50000" and modulation_of(text).optimised]
+    optimised = [
+        text for text in EU868.data_rates_up.values() if text != "50000" and modulation_of(text).optimised
+    ]
     assert optimised == ["SF12BW125", "SF11BW125"]
     assert not Modulation(12, low_data_rate_optimise=False).optimised
     assert not modulation_of("SF12BW500").optimised
