@@ -9,6 +9,11 @@ from edge_agent.lorawan.version import LoRaWANVersion
 from edge_codecs.identifiers import DevEUI, JoinEUI
 
 REGION_REVISION = "RP002-1.0.4"
+REGION_REVISIONS = (
+    *("TS001-1.0", "TS001-1.0.1", "RP001-1.0.2", "RP001-1.0.2-B", "RP001-1.0.3-A", "RP001-1.1-A"),
+    *("RP001-1.1-B", "RP002-1.0.0", "RP002-1.0.1", "RP002-1.0.2", "RP002-1.0.3", "RP002-1.0.4"),
+)
+"""The editions of the Regional Parameters; before 1.0.2 they were a chapter of TS001."""
 
 
 @dataclass(frozen=True, slots=True)

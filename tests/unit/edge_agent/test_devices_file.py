@@ -86,7 +86,7 @@ def test_errors_name_device_and_field_and_no_key(change, told):
     [
         ("", "has no device"),
         ("[]", "has no device"),
-        ("[5]", "device 1 is no object"),
+        ("[5]", "has no object as device 1"),
         ('[{"nwk_s_key": "' + KEY, "not JSON at line 1"),
         (json.dumps([ENTRY, ENTRY]), "device 2: 70b3d57ed0000001 stands here twice"),
         (f"dev_eui,nwk_s_key\nx,{KEY},{KEY_2}\n", "more fields than names"),
