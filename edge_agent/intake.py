@@ -1,7 +1,9 @@
-"""From the radio to the store: admit each frame, keep what is taken, count what is not.
+"""From the radio to the store, and back: decide about each frame, keep what is taken, then answer.
 
 A burst is what arrived while the last one was being committed. So a single frame is on disk at once, and many
-frames share one fsync. Asking a radio for its next burst says that the last one is on disk.
+frames share one fsync. No answer goes to the radio before what it rests on is on disk: the reading that it
+acknowledges, the counter and the nonces that it uses. Asking a radio for its next burst says that the last
+one is on disk.
 """
 
 from __future__ import annotations
@@ -13,8 +15,12 @@ from typing import Protocol
 from edge_agent.clock import Clock, ClockReading
 from edge_agent.health.rejections import Rejections
 from edge_agent.health.tail import Tail
-from edge_agent.lorawan.netid import NetID
-from edge_agent.network.admit import Activations, Admitted, Rejected, admit
+from edge_agent.network.answer import Answer, Transmitted
+from edge_agent.network.changes import Change
+from edge_agent.network.decision import Decision
+from edge_agent.network.moment import Moment
+from edge_agent.network.network_server import NetworkServer
+from edge_agent.network.outcome import Admitted, Joined, Rejected
 from edge_agent.network.rx_frame import RxFrame
 
 log = logging.getLogger(__name__)
@@ -41,47 +47,79 @@ class Radio(Protocol):
 class Keeper(Protocol):
     """The store's end of the intake."""
 
-    async def keep(self, uplinks: Sequence[Admitted], clock: ClockReading | None) -> None:
-        """Commit frame counters and readings in one transaction; returns when they are on disk."""
+    async def keep(
+        self, uplinks: Sequence[Admitted], clock: ClockReading | None, changes: Sequence[Change] = ()
+    ) -> None:
+        """Commit readings, counters and changes in one transaction; returns when they are on disk."""
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Commit changes that come with no uplink."""
+
+
+class Sender(Protocol):
+    """The radio's end of the answers."""
+
+    def send(self, answer: Answer) -> None:
+        """Take an answer; what becomes of it is told later. Never blocks."""
 
 
 class Intake:
-    """Takes frames of all front ends. `taken` counts uplinks that are on disk."""
+    """Takes frames of all front ends. `taken` counts uplinks that are on disk, `joins` answered joins."""
 
     def __init__(
-        self,
-        activations: Activations,
-        net_ids: Sequence[NetID],
-        keeper: Keeper,
-        clock: Clock,
-        rejections: Rejections,
-        tail: Tail,
+        self, network: NetworkServer, keeper: Keeper, clock: Clock, rejections: Rejections, tail: Tail
     ) -> None:
         self.taken = 0
-        self._activations = activations
-        self._net_ids = tuple(net_ids)
+        self.joins = 0
+        self._network = network
         self._keeper = keeper
         self._clock = clock
         self._rejections = rejections
         self._tail = tail
 
-    async def receive(self, radio: Radio) -> None:
+    async def receive(self, radio: Radio, sender: Sender) -> None:
         """Take every frame of `radio` until it ends. A store that cannot keep ends the program."""
         async for burst in radio.bursts():
-            if kept := self._decide(burst):
-                await self._keeper.keep(kept, self._clock.in_step())
+            clock = self._clock.in_step()
+            moment = self._moment(clock)
+            decisions = [self._decide(frame, moment) for frame in burst]
+            kept = [d.outcome for d in decisions if isinstance(d.outcome, Admitted)]
+            changes = [change for decision in decisions for change in decision.changes]
+            if kept or changes:
+                await self._keeper.keep(kept, clock, changes)
                 self.taken += len(kept)
+            for decision in decisions:
+                if decision.answer is not None:
+                    sender.send(decision.answer)
         log.info("%s has ended", radio.name)
 
-    def _decide(self, burst: Sequence[RxFrame]) -> list[Admitted]:
-        kept = []
-        for frame in burst:
-            outcome = admit(frame, self._activations, self._net_ids)
-            self._tail.show(outcome)
-            reason = outcome.reason if isinstance(outcome, Rejected) else outcome.flaw
-            if reason is not None:
-                self._rejections.count(outcome.dev_eui, reason, self._clock.wall_ms())
-            if isinstance(outcome, Admitted):
-                self._activations.advance(outcome)
-                kept.append(outcome)
-        return kept
+    async def sent(self, sending: Transmitted) -> None:
+        """Note what became of an answer."""
+        self._tail.show(sending)
+        if changes := self._network.transmitted(sending):
+            await self._keeper.apply(changes)
+
+    def _decide(self, frame: RxFrame, moment: Moment) -> Decision:
+        decision = self._network.receive(frame, moment)
+        outcome = decision.outcome
+        self._tail.show(outcome)
+        match outcome:
+            case Joined():
+                self.joins += 1
+                log.info(
+                    "%s joins as %s (JoinNonce %d)", outcome.dev_eui, outcome.dev_addr, outcome.join_nonce
+                )
+            case Rejected(dev_eui=dev_eui, reason=reason):
+                self._rejections.count(dev_eui, reason, moment.wall_ms)
+            case Admitted(dev_eui=dev_eui, flaw=flaw):
+                if flaw is not None:
+                    self._rejections.count(dev_eui, flaw, moment.wall_ms)
+        for note in decision.notes:
+            log.info("%s: %s", outcome.dev_eui, note)
+        return decision
+
+    def _moment(self, clock: ClockReading | None) -> Moment:
+        wall_ms = self._clock.wall_ms()
+        if clock is None:
+            return Moment(self._clock.monotonic_ns(), None, wall_ms)
+        return Moment(clock.monotonic_ns, clock.utc_ms, wall_ms)

@@ -12,17 +12,20 @@ from collections.abc import Sequence
 
 from edge_agent.lorawan.fcnt import full_f_cnt, other_f_cnts
 from edge_agent.lorawan.join_accept import EncryptedJoinAccept
+from edge_agent.lorawan.join_request import JoinRequest
 from edge_agent.lorawan.malformed import Fault, MalformedFrame
-from edge_agent.lorawan.mhdr import Direction, MType
+from edge_agent.lorawan.mhdr import Direction
 from edge_agent.lorawan.netid import NetID
-from edge_agent.lorawan.phypayload import DataFrame, PHYPayload, Proprietary, parse
-from edge_agent.network.activations import Activation, Activations
-from edge_agent.network.outcome import Admitted, Rejected
+from edge_agent.lorawan.phypayload import DataFrame, parse
+from edge_agent.lorawan.rejoin_request import RejoinRequest
+from edge_agent.network.activation import Activation
+from edge_agent.network.activations import Activations
+from edge_agent.network.outcome import Admitted, JoinAsked, Rejected
 from edge_agent.network.reason import Reason
 from edge_agent.network.rx_frame import Crc, RxFrame
 from edge_codecs.clipr import DecodeError, Message, Undecoded
 
-__all__ = ["Activations", "Admitted", "Rejected", "admit"]
+__all__ = ["Activations", "Admitted", "JoinAsked", "Rejected", "admit"]
 
 MAX_TRIALS = 64  # MICs computed to explain one frame, beyond one a device: strangers must not cost much
 
@@ -33,8 +36,10 @@ _FAULTS = {
 }
 
 
-def admit(frame: RxFrame, activations: Activations, net_ids: Sequence[NetID] = ()) -> Admitted | Rejected:
-    """Decide about one frame; changes nothing.
+def admit(
+    frame: RxFrame, activations: Activations, net_ids: Sequence[NetID] = ()
+) -> Admitted | Rejected | JoinAsked:
+    """Decide about one frame; changes nothing. A join request is only read: whoever answers it judges it.
 
     `net_ids` are the networks whose devices may be ours: with any given, an unknown DevAddr outside their
     blocks is FOREIGN_NET_ID, without one all are UNKNOWN_DEV_ADDR.
@@ -45,8 +50,20 @@ def admit(frame: RxFrame, activations: Activations, net_ids: Sequence[NetID] = (
         data = parse(frame.phy_payload)
     except MalformedFrame as error:
         return Rejected(_FAULTS[error.fault], frame, detail=str(error))
-    if not isinstance(data, DataFrame):
-        return _not_data(data, frame, activations)
+    match data:
+        case DataFrame():
+            return _admit_data(frame, data, activations, net_ids)
+        case JoinRequest() | RejoinRequest():
+            return JoinAsked(data.dev_eui, data, frame)
+        case EncryptedJoinAccept():
+            return Rejected(Reason.DOWNLINK_HEARD, frame, detail="a join accept")
+        case _:
+            return Rejected(Reason.PROPRIETARY, frame)
+
+
+def _admit_data(
+    frame: RxFrame, data: DataFrame, activations: Activations, net_ids: Sequence[NetID]
+) -> Admitted | Rejected:
     fhdr = data.fhdr
     dev_addr = fhdr.dev_addr
     if data.direction is Direction.DOWN:
@@ -62,9 +79,7 @@ def admit(frame: RxFrame, activations: Activations, net_ids: Sequence[NetID] = (
     message = frame.phy_payload[:-4]
     for candidate in candidates:
         f_cnt = full_f_cnt(candidate.f_cnt_up, fhdr.f_cnt_16)
-        if f_cnt is not None and candidate.signed(
-            f_cnt, message, data.mic, frame.frequency_hz, frame.data_rate
-        ):
+        if f_cnt is not None and candidate.signed(f_cnt, message, data.mic, frame, ack=fhdr.f_ctrl.ack):
             return _taken(frame, data, candidate, f_cnt)
     return _why_not(frame, data, message, candidates)
 
@@ -97,22 +112,9 @@ def _taken(frame: RxFrame, data: DataFrame, activation: Activation, f_cnt: int) 
         frame,
         session.codec,
         session.codec_version,
+        data.fhdr.f_ctrl.ack,
+        data.fhdr.f_ctrl.adr_ack_req,
     )
-
-
-def _not_data(other: PHYPayload, frame: RxFrame, activations: Activations) -> Rejected:
-    match other:
-        case Proprietary():
-            return Rejected(Reason.PROPRIETARY, frame)
-        case EncryptedJoinAccept():
-            return Rejected(Reason.DOWNLINK_HEARD, frame, detail="a join accept")
-        case DataFrame():
-            raise AssertionError("a data frame is decided elsewhere")
-        case _:
-            what = "join" if other.mtype is MType.JOIN_REQUEST else "rejoin"
-            ours = other.dev_eui if other.dev_eui in activations else None
-            text = f"a {what} request in the name of {other.dev_eui}"
-            return Rejected(Reason.JOIN_NOT_SERVED, frame, dev_eui=ours, detail=text)
 
 
 def _why_not(frame: RxFrame, data: DataFrame, message: bytes, candidates: Sequence[Activation]) -> Rejected:
@@ -136,7 +138,8 @@ def _why_not(frame: RxFrame, data: DataFrame, message: bytes, candidates: Sequen
         detail = f"its counter is {f_cnt}; the last one taken is {last}"
         if f_cnt == last and not activation.recent:
             detail += ", before the agent started: it may be repeated by the device"
-    return Rejected(reason, frame, dev_addr, activation.session.dev_eui, f_cnt, detail)
+    repeated = data.confirmed and f_cnt == last
+    return Rejected(reason, frame, dev_addr, activation.session.dev_eui, f_cnt, detail, repeated)
 
 
 def _fitting_counter(
@@ -156,7 +159,7 @@ def _fitting_counter(
                 waiting.remove((candidate, f_cnts))
                 continue
             trials += 1
-            if candidate.signed(f_cnt, message, data.mic, frame.frequency_hz, frame.data_rate):
+            if candidate.signed(f_cnt, message, data.mic, frame, ack=data.fhdr.f_ctrl.ack):
                 return candidate, f_cnt
     return None
 
@@ -169,6 +172,6 @@ def _half_signed(data: DataFrame, message: bytes, candidates: Sequence[Activatio
             continue
         if candidate.half_signed(f_cnt, message, data.mic):
             if data.fhdr.f_ctrl.ack:
-                return "FNwkSIntKey fits; it acknowledges a downlink that was not sent from here"
+                return "FNwkSIntKey fits; it acknowledges another downlink than the last one sent from here"
             return "FNwkSIntKey fits, SNwkSIntKey does not"
     return ""

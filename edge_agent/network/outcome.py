@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_agent.lorawan.identifiers import DevAddr
+from edge_agent.lorawan.join_request import JoinRequest
+from edge_agent.lorawan.rejoin_request import RejoinRequest
 from edge_agent.network.reason import Reason
 from edge_agent.network.rx_frame import RxFrame
 from edge_codecs.clipr import Message
@@ -70,4 +72,13 @@ class Joined:
     dev_addr: DevAddr
     join_nonce: int
     rejoin_type: int | None
+    frame: RxFrame
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAsked:
+    """A join or rejoin request in the name of `dev_eui`; not judged yet."""
+
+    dev_eui: DevEUI
+    request: JoinRequest | RejoinRequest
     frame: RxFrame

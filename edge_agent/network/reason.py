@@ -20,6 +20,11 @@ class Reason(enum.Enum):
     PROPRIETARY = "proprietary"
     DOWNLINK_HEARD = "downlink_heard"
     JOIN_NOT_SERVED = "join_not_served"
+    JOIN_UNKNOWN_DEVICE = "join_unknown_device"
+    JOIN_EUI_DIFFERS = "join_eui_differs"
+    JOIN_MIC_FAILED = "join_mic_failed"
+    NONCE_USED = "nonce_used"
+    JOIN_NONCES_EXHAUSTED = "join_nonces_exhausted"
     FOREIGN_NET_ID = "foreign_net_id"
     UNKNOWN_DEV_ADDR = "unknown_dev_addr"
     MIC_FAILED = "mic_failed"
@@ -56,8 +61,28 @@ _SENTENCES = {
     Reason.PROPRIETARY: "A frame in a format of somebody's own. Not ours; nothing to do.",
     Reason.DOWNLINK_HEARD: "Another gateway's transmission to a device. Nothing to do.",
     Reason.JOIN_NOT_SERVED: (
-        "A device asks to join over the air, which this agent does not answer. "
-        "Activate the device by personalisation (ABP) and add it with `edge-agent device add`."
+        "A device asks to join in a way that is not answered here: downlinks are off in the configuration, "
+        "or the request does not go with the device's LoRaWAN version or network. The detail says which."
+    ),
+    Reason.JOIN_UNKNOWN_DEVICE: (
+        "A device that is not registered here asks to join. If it is ours, add it: `edge-agent device add`; "
+        "otherwise it is a neighbour's."
+    ),
+    Reason.JOIN_EUI_DIFFERS: (
+        "Our device asks to join under another JoinEUI than it was added with. "
+        "Remove it and add it again with the one on its label."
+    ),
+    Reason.JOIN_MIC_FAILED: (
+        "A join request in the name of our device, signed with another key: a wrong AppKey (or NwkKey, for "
+        "LoRaWAN 1.1). Remove the device and add it again with the right key."
+    ),
+    Reason.NONCE_USED: (
+        "Our device asks to join with a number that it used before: a recording, or its memory was erased "
+        "(new firmware, factory reset). If you know that it was, say so: `edge-agent device reset`."
+    ),
+    Reason.JOIN_NONCES_EXHAUSTED: (
+        "Our device has joined 16 million times, and the numbers are used up. Give it another key: remove it "
+        "and add it again. Find out why it joins so often."
     ),
     Reason.FOREIGN_NET_ID: "A device of another network in earshot. Nothing to do.",
     Reason.UNKNOWN_DEV_ADDR: (

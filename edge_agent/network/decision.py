@@ -1,0 +1,22 @@
+"""What becomes of one frame, whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_agent.network.answer import Answer
+from edge_agent.network.changes import Change
+from edge_agent.network.outcome import Admitted, Joined, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome for people and store; `changes` must be on disk before `answer` goes to the radio.
+
+    `notes` are what a person wants to know of the MAC commands in it.
+    """
+
+    outcome: Admitted | Rejected | Joined
+    changes: tuple[Change, ...] = ()
+    answer: Answer | None = None
+    notes: tuple[str, ...] = ()
