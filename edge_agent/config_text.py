@@ -37,7 +37,11 @@ def _table(title: str, model: BaseModel) -> str:
     for name, field in type(model).model_fields.items():
         if field.description:
             lines += textwrap.wrap(field.description, 100, initial_indent="# ", subsequent_indent="# ")
-        lines.append(f"{name} = {_value(getattr(model, name))}")
+        value = getattr(model, name)
+        if value is None:  # TOML has no word for it
+            lines.append(f"#{name} = {_value((field.examples or [''])[0])}")
+        else:
+            lines.append(f"{name} = {_value(value)}")
     return "\n".join(lines)
 
 

@@ -39,6 +39,7 @@ def provision(
     host: str | None,
     port: int,
     control_socket: Path | None,
+    region: str = "EU868",
 ) -> Provisioned:
     """Make the configuration at `configuration` and keys in `state`; nothing that exists is overwritten.
 
@@ -68,7 +69,9 @@ def provision(
         _write_private(made.signing_key, signing_key)
         _write_private(made.tls_key, tls_key)
         made.identity.write_text(json.dumps(_identity(gateway_id, signing_key, tls_key), indent=2) + "\n")
-        made.configuration.write_text(render(_settings(made, state, gateway_id, host, port, control_socket)))
+        made.configuration.write_text(
+            render(_settings(made, state, gateway_id, host, port, control_socket, region))
+        )
     except OSError as error:
         raise ConfigurationError(
             f"cannot write {error.filename}: {error.strerror}", hint="Run init as root"
@@ -99,6 +102,7 @@ def _settings(
     host: str | None,
     port: int,
     control_socket: Path | None,
+    region: str,
 ) -> Settings:
     sync = None
     if host is not None:
@@ -112,7 +116,7 @@ def _settings(
             receiver_file=state / "receiver.json",
         )
     return Settings(
-        gateway=Gateway(id=str(gateway_id)),
+        gateway=Gateway(id=str(gateway_id), region=region),
         store=Store(path=state / "store.db", key_file=made.store_key),
         sync=sync,
         health=Health() if control_socket is None else Health(control_socket=control_socket),

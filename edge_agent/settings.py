@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge_agent.errors import ConfigurationError
+from edge_agent.lorawan.netid import NetID
+from edge_agent.lorawan.regions import REGIONS
 from edge_codecs.identifiers import GatewayId
 
 DEFAULT_FILE = Path("/etc/edge-agent/config.toml")
@@ -23,6 +26,16 @@ STATE_DIRECTORY = Path("/var/lib/edge-agent")
 
 def _gateway_id(text: str) -> str:
     return str(GatewayId.parse(text))
+
+
+def _net_id(text: str) -> str:
+    return str(NetID.parse(text))
+
+
+def _region(text: str) -> str:
+    if text not in REGIONS:
+        raise ValueError(f"is one of {', '.join(REGIONS)}, not {text!r}")
+    return text
 
 
 class _Section(BaseModel):
@@ -35,10 +48,49 @@ class Gateway(_Section):
     id: Annotated[str, AfterValidator(_gateway_id)] = Field(
         description="EUI-64 of this gateway, 16 hex digits: its certificate's name and its topic"
     )
-    region: Literal["EU868"] = Field("EU868", description="LoRaWAN region")
-    net_ids: list[str] = Field(
+    region: Annotated[str, AfterValidator(_region)] = Field(
+        "EU868", description=f"LoRaWAN region: {', '.join(REGIONS)}"
+    )
+    net_ids: list[Annotated[str, AfterValidator(_net_id)]] = Field(
         [],
-        description="NetIDs (6 hex digits) whose devices are ours; empty: any DevAddr may be one of ours",
+        description="NetIDs (6 hex digits) whose devices are ours; those that join get addresses of the "
+        'first. Empty: any DevAddr may be one of ours, and addresses are of "000000", which is everybody\'s',
+    )
+
+
+class Network(_Section):
+    """How the sensors' network is run. What is left out is as the region has it."""
+
+    downlinks: bool = Field(
+        default=True, description="false: only listen, because another network server answers these sensors"
+    )
+    history: bool = Field(default=True, description="ask sensors for intervals that are missing")
+    rx1_delay_s: int = Field(
+        5, ge=1, le=15, description="receive window RX1 opens so long after an uplink (RX2 a second later)"
+    )
+    rx1_dr_offset: int = Field(0, ge=0, le=7, description="RX1 is so many data rates slower than the uplink")
+    rx2_data_rate: int | None = Field(None, ge=0, le=15, examples=[0], description="data rate of RX2")
+    rx2_frequency_hz: int | None = Field(
+        None, examples=[869_525_000], description="frequency of RX2, a multiple of 100 Hz"
+    )
+    adr: bool = Field(
+        default=True, description="let sensors send faster and with less power where the link is good"
+    )
+    adr_margin_db: float = Field(10.0, ge=0.0, le=30.0, description="reserve that stays on the link, dB")
+    adr_max_data_rate: int | None = Field(
+        None, ge=0, le=15, examples=[5], description="the fastest data rate that sensors are told to use"
+    )
+    max_duty_cycle: int = Field(
+        0, ge=0, le=15, description="sensors may be on air 1/2^n of the time; 0: as the law says"
+    )
+    status_every_h: int = Field(
+        24, ge=0, le=24 * 365, description="ask each sensor for battery and link margin so often; 0: never"
+    )
+    max_eirp_dbm: float | None = Field(
+        None, ge=-10.0, le=36.0, examples=[14.0], description="the gateway never radiates more, dBm EIRP"
+    )
+    antenna_gain_dbi: float = Field(
+        0.0, ge=-20.0, le=20.0, description="the antenna's gain less its cable's loss: sent with so much less"
     )
 
 
@@ -136,11 +188,30 @@ class Settings(BaseSettings):
     )
 
     gateway: Gateway
+    network: Network = Network()
     clock: Clock = Clock()
     store: Store = Store()
     radio: list[Radio] = Field([SemtechUdpRadio(type="semtech_udp")], description="radio front ends")
     sync: Sync | None = None
     health: Health = Health()
+
+    @model_validator(mode="after")
+    def _network_fits_region(self) -> Self:
+        """Whether the region knows what `[network]` names."""
+        region, network = REGIONS[self.gateway.region], self.network
+        wrong = []
+        if network.rx1_dr_offset > region.max_rx1_dr_offset:
+            wrong.append(f"network.rx1_dr_offset is 0 … {region.max_rx1_dr_offset}")
+        if network.rx2_data_rate is not None and network.rx2_data_rate not in region.data_rates_down:
+            wrong.append(f"network.rx2_data_rate is one of {_numbers(region.data_rates_down)}")
+        if network.adr_max_data_rate is not None and network.adr_max_data_rate not in region.data_rates_up:
+            wrong.append(f"network.adr_max_data_rate is one of {_numbers(region.data_rates_up)}")
+        frequency_hz = network.rx2_frequency_hz
+        if frequency_hz is not None and (frequency_hz % 100 or region.sub_band(frequency_hz) is None):
+            wrong.append("network.rx2_frequency_hz is a multiple of 100 Hz on which a gateway may send")
+        if wrong:
+            raise ValueError("; ".join(f"{fault} in {region.name}" for fault in wrong))
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -196,9 +267,15 @@ def _is_unknown(variable: str) -> bool:
     return prefix == "EDGE_AGENT" and rest.split("__")[0].lower() not in Settings.model_fields
 
 
+def _numbers(values: Iterable[int]) -> str:
+    return ", ".join(str(value) for value in sorted(values))
+
+
 def _sentence(error: object) -> str:
     assert isinstance(error, dict)
     location = ".".join(str(part) for part in error["loc"])
+    if not location:
+        return str(error["msg"].removeprefix("Value error, "))
     if error["type"] == "extra_forbidden":
         return f"unknown key {location}"
     if error["type"] == "missing":

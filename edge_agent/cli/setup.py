@@ -10,6 +10,7 @@ import typer
 
 from edge_agent.cli.output import AsJson, Configuration, print_facts, print_json, settings_of
 from edge_agent.errors import UsageError
+from edge_agent.lorawan.regions import REGIONS
 from edge_agent.settings import DEFAULT_FILE, STATE_DIRECTORY, Gateway, Settings
 from edge_codecs.identifiers import GatewayId
 
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     gateway_id: Annotated[str, typer.Option("--gateway-id", help="EUI-64 of this gateway, 16 hex digits")],
+    region: Annotated[str, typer.Option(help="LoRaWAN region: " + ", ".join(REGIONS))] = "EU868",
     host: Annotated[
         str | None, typer.Option(help="the broker's host name; without it nothing is synced")
     ] = None,
@@ -48,7 +50,9 @@ def init(
         raise UsageError(
             str(error), hint="It is printed on the gateway, or see its packet forwarder"
         ) from None
-    made = provision(config, state, identifier, host, port, control_socket)
+    if region not in REGIONS:
+        raise UsageError(f"there is no region {region!r}", hint=f"Give one of: {', '.join(REGIONS)}")
+    made = provision(config, state, identifier, host, port, control_socket, region)
     if as_json:
         print_json({name: str(getattr(made, name)) for name in made.__slots__})
         return

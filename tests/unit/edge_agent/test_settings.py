@@ -7,7 +7,8 @@ import pytest
 
 from edge_agent.config_text import render
 from edge_agent.errors import ConfigurationError
-from edge_agent.settings import Gateway, ReplayRadio, Settings, Sync, load
+from edge_agent.lorawan.regions import REGIONS
+from edge_agent.settings import Gateway, Network, ReplayRadio, Settings, Sync, load
 from edge_agent.settings_apart import SettingsApart
 
 GOOD = '[gateway]\nid = "00800000A0001234"\n'
@@ -48,6 +49,14 @@ def test_environment_overrides_the_file(write, monkeypatch):
         ("[gateway]\nid = 'roof'\n", "16 hex digits"),
         (GOOD + "[[radio]]\ntype = 'carrier_pigeon'\n", "carrier_pigeon"),
         (GOOD + "[sync]\nhost = 'x'\nport = 123456\n", "sync.port"),
+        (GOOD + "region = 'EU433'\n", "gateway.region: is one of EU868"),
+        (GOOD + "net_ids = ['13']\n", "NetID is 6 hex digits"),
+        (GOOD + "[network]\nrx1_delay_s = 0\n", "network.rx1_delay_s"),
+        (GOOD + "[network]\nrx1_dr_offset = 6\n", "network.rx1_dr_offset is 0 … 5 in EU868"),
+        (GOOD + "[network]\nrx2_data_rate = 15\n", "network.rx2_data_rate is one of 0, 1, 2"),
+        (GOOD + "[network]\nadr_max_data_rate = 15\n", "network.adr_max_data_rate is one of 0, 1, 2"),
+        (GOOD + "[network]\nrx2_frequency_hz = 915000000\n", "network.rx2_frequency_hz"),
+        (GOOD + "[network]\nrx2_frequency_hz = 869525050\n", "a multiple of 100 Hz"),
         ("[gateway\n", "is not TOML"),
         (b"\xff\xfe", "is not UTF-8"),
     ],
@@ -78,6 +87,7 @@ def test_a_missing_file_names_init(tmp_path):
         Settings(gateway=Gateway(id="00800000a0001234")),
         Settings(
             gateway=Gateway(id="00800000a0001234", net_ids=["000013"]),
+            network=Network(downlinks=False, rx2_data_rate=3, rx2_frequency_hz=869_525_000, max_eirp_dbm=14),
             sync=Sync(host="broker.example"),
             radio=[ReplayRadio(type="replay", file="a 'quoted' \\ name.jsonl")],
         ),
@@ -93,6 +103,17 @@ def test_every_key_is_explained():
     for number, line in enumerate(lines):
         if " = " in line and not line.startswith(("#", "type")):
             assert lines[number - 1].startswith("# "), line
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_goes_with_the_defaults(region):
+    assert Settings(gateway=Gateway(id="00800000a0001234", region=region)).network == Network()
+
+
+def test_what_is_as_the_region_has_it_stands_there_as_an_example():
+    lines = render(Settings(gateway=Gateway(id="00800000a0001234"))).splitlines()
+    for example in ("#rx2_data_rate = 0", "#rx2_frequency_hz = 869525000", "#max_eirp_dbm = 14.0"):
+        assert example in lines
 
 
 def test_the_shipped_example_is_what_the_command_prints():
