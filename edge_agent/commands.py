@@ -13,7 +13,7 @@ from edge_agent.devices import describe_device, describe_devices, describe_rejec
 from edge_agent.health.rejections import Rejections
 from edge_agent.intake import Intake, Radio
 from edge_agent.network.admit import Activations
-from edge_agent.session_record import from_record
+from edge_agent.device_record import from_record
 from edge_agent.store.key_provider import KeyLevel
 from edge_agent.store_thread import StoreThread
 from edge_agent.sync.patient import Syncing

@@ -11,7 +11,7 @@ from edge_agent.clock import Clock
 from edge_agent.control import AgentNotRunning, ControlClient
 from edge_agent.errors import UsageError
 from edge_agent.lorawan.session import Session
-from edge_agent.session_record import to_record
+from edge_agent.device_record import to_record
 from edge_agent.store.key_provider import load_store_key
 from edge_agent.store.store import DeviceEntry, RejectionSum, Store
 from edge_codecs.identifiers import DevEUI, GatewayId
