@@ -41,17 +41,21 @@ class SubBand:
     max_eirp_dbm: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Region:
     """A region with a dynamic channel plan; a region is equal to itself only.
 
     `default_channels` are those of every device from the start, by index; `extra_channels` are what this
     network adds, from the next index on. `data_rates_up` and `data_rates_down` name index and text
-    ("SF7BW125"; bit/s of FSK, "50000"). TXPower n means `max_eirp_dbm` − 2n dB, n up to `max_tx_power`.
+    ("SF7BW125"; bit/s of FSK, "50000"); ADR goes up to `adr_max_data_rate`. TXPower n means `max_eirp_dbm`
+    − 2n dB, n up to `max_tx_power`.
 
     `rx1_data_rates` has a row for each data rate of the uplink, a column for each RX1DROffset.
     `max_frm_payloads` is N by data rate, for devices that a repeater may carry. The tables named `dwell` hold
     while a dwell time of 400 ms is in force; without them it changes nothing.
+
+    Where the region knows TXParamSetupReq, `uplink_dwell_time` and `downlink_dwell_time` are what this
+    network asks for. A device begins with `default_dwell_time` for uplinks and without one for downlinks.
     """
 
     name: str
@@ -133,7 +137,7 @@ class Region:
         Raises ValueError for a channel that the plan cannot have.
         """
         self._require(enabled)
-        return ((0, sum(1 << index for index in enabled)),)
+        return ((0, mask_of(enabled, 0, self.max_channels)),)
 
     def masked(self, enabled: Set[int], ch_mask_cntl: int, ch_mask: int) -> frozenset[int] | None:
         """The channels that are on after one LinkADRReq, if `enabled` were before; None where reserved.
@@ -148,6 +152,11 @@ class Region:
     def _require(self, enabled: Set[int]) -> None:
         if strange := sorted(enabled - set(range(self.max_channels))):
             raise ValueError(f"{self.name} has channels 0 to {self.max_channels - 1}, not {strange[0]}")
+
+
+def mask_of(channels: Set[int], first: int, length: int) -> int:
+    """The mask that names these channels, as far as they are `length` from `first` on; bit 0 is `first`."""
+    return sum(1 << bit for bit in range(length) if first + bit in channels)
 
 
 def bits(mask: int, first: int = 0) -> frozenset[int]:
