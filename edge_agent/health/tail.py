@@ -31,7 +31,7 @@ class Tail:
                 watcher.offer(shown)
 
     async def watch(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Yield an event a frame and answer. `raw`: frames only, as they came; `dev_eui`: this device only."""
+        """Yield an event a frame and answer. `raw`: only frames, as they came; `dev_eui`: one device."""
         is_raw = bool(request.get("raw"))
         watcher = _Watcher(request.get("dev_eui"), frames_only=is_raw)
         self._watchers.append(watcher)

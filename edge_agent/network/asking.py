@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from edge_agent.network.gap import Gap
 from edge_agent.network.history import request
-from edge_codecs.clipr.downlink import encode_downlink
+from edge_codecs.clipr import History, Message, Report, encode_downlink
 from edge_codecs.identifiers import DevEUI
 
 
@@ -31,17 +31,22 @@ class Asking:
         """The device is gone."""
         self._devices.pop(dev_eui, None)
 
-    def reported(self, dev_eui: DevEUI) -> None:
-        """A report came: the device was heard once more since it was asked."""
-        if dev_eui in self._devices:
-            self._devices[dev_eui].reports += 1
+    def heard(self, dev_eui: DevEUI, message: Message | None) -> None:
+        """An uplink came. Reports are counted since the device was asked, or sent history, last."""
+        device = self._devices.get(dev_eui)
+        if device is None:
+            return
+        if isinstance(message, Report):
+            device.reports += 1
+        elif isinstance(message, History):
+            device.reports = 0
 
-    def request(self, dev_eui: DevEUI) -> tuple[Gap, int, bytes] | None:
-        """What to ask the device now: the gap, and FPort and payload that ask for it."""
+    def request(self, dev_eui: DevEUI, now_ms: int) -> tuple[Gap, int, bytes] | None:
+        """What to ask the device now (UTC, ms): the gap, and FPort and payload that ask for it."""
         device = self._devices.get(dev_eui)
         if device is None or device.under_way is not None:
             return None
-        asked = request(device.gaps, device.reports)
+        asked = request(device.gaps, device.reports, now_ms)
         if asked is None:
             return None
         gap, question = asked

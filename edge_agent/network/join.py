@@ -202,5 +202,5 @@ def _signed(accept: JoinAccept, registration: Registration, join_req_type: int, 
     mic = join_accept_mic_1_1(
         AES128(js_keys.js_int_key), join_req_type, registration.join_eui, nonce, accept.message
     )
-    key = registration.nwk_key if join_req_type == JOIN_REQ_TYPE else js_keys.js_enc_key
-    return replace(accept, mic=mic).encrypt(AES128(key)).to_bytes()
+    enc_key = registration.nwk_key if join_req_type == JOIN_REQ_TYPE else js_keys.js_enc_key
+    return replace(accept, mic=mic).encrypt(AES128(enc_key)).to_bytes()

@@ -46,7 +46,6 @@ from edge_agent.network.moment import Moment
 from edge_agent.network.outcome import Admitted, JoinAsked, Rejected
 from edge_agent.network.policy import Policy
 from edge_agent.network.rx_frame import RxFrame
-from edge_codecs.clipr import Report
 from edge_codecs.identifiers import DevEUI
 
 AGAIN_AFTER_NS = 1_000_000_000  # two receptions closer than this are one transmission heard twice
@@ -136,7 +135,7 @@ class NetworkServer:
         if gap is not None:
             changes.add(HistoryAsked(gap.dev_eui, gap.channel, gap.to_ms))
         if not was_sent:
-            _settle_mac(activation, not_sent(activation.mac, answer.f_cnt_down), changes)
+            _settle_mac(activation, not_sent(activation.mac, answer.uplink), changes)
         return tuple(changes)
 
     # Uplinks
@@ -157,7 +156,7 @@ class NetworkServer:
         exchange = take(activation.mac, said.commands, uplink, moment, self._region, self._policy)
         mac, answer = exchange.mac, None
         if self._may_answer(frame):
-            waiting = self._waiting(dev_eui, queue)
+            waiting = self._waiting(dev_eui, queue, moment)
             composed = compose(
                 uplink, activation, exchange, waiting.application, self._region, self._policy, moment
             )
@@ -175,8 +174,7 @@ class NetworkServer:
         data_rate = self._region.data_rate_up(frame.data_rate)
         if data_rate is not None and frame.snr_db is not None:
             activation.adr.add(uplink.f_cnt, frame.snr_db, data_rate)
-        if isinstance(uplink.message, Report):
-            self._asking.reported(uplink.dev_eui)
+        self._asking.heard(uplink.dev_eui, uplink.message)
 
     def _repetition(self, rejected: Rejected) -> Decision:
         """The last uplink once more: its acknowledgement was not heard, or we were killed before it."""
@@ -200,13 +198,15 @@ class NetworkServer:
         """Whether downlinks are wanted, and the radio that heard the frame has a counter to send by."""
         return self._policy.downlinks and frame.counter_us is not None
 
-    def _waiting(self, dev_eui: DevEUI, queue: AppQueue) -> _Waiting:
+    def _waiting(self, dev_eui: DevEUI, queue: AppQueue, moment: Moment) -> _Waiting:
         """What the application has for the device: what was queued, else a question for what is missing."""
         entry = queue.next
         if entry is not None:
             application = Application(entry.f_port, entry.payload, entry.confirmed, len(queue) > 1)
             return _Waiting(application, entry=entry)
-        asked = self._asking.request(dev_eui) if self._policy.history and not len(queue) else None
+        if not self._policy.history or len(queue) or moment.utc_ms is None:
+            return _NOTHING
+        asked = self._asking.request(dev_eui, moment.utc_ms)
         if asked is None:
             return _NOTHING
         gap, f_port, payload = asked

@@ -13,11 +13,12 @@ from edge_agent.lorawan.keys import AES128Key
 from edge_agent.lorawan.mhdr import MType
 from edge_agent.lorawan.netid import NetID
 from edge_agent.lorawan.session import Session
-from edge_agent.network.admit import Activations, Admitted, Rejected, admit
+from edge_agent.network.admit import Activations, Admitted, JoinAsked, Rejected, admit
 from edge_agent.network.reason import Reason
 from edge_agent.network.rx_frame import Crc, RxFrame
 from edge_codecs.clipr import Report, Undecoded
 from tests.rig.lorawan_frames import REPORT, heard, new_session, phy_payload
+from tests.unit.edge_agent.network.test_join_server import JOIN_REFUSALS
 
 LAP = 65536
 ROLL = random.Random(7)
@@ -72,9 +73,6 @@ REFUSALS = {
     "proprietary": (heard(b"\xe0" + GOOD), (), Reason.PROPRIETARY, False),
     "downlink": (heard(DOWNLINK), (), Reason.DOWNLINK_HEARD, False),
     "join accept": (heard(b"\x20" + bytes(16)), (), Reason.DOWNLINK_HEARD, False),
-    "join": (heard(join(STRANGER.dev_eui)), (), Reason.JOIN_NOT_SERVED, False),
-    "join of ours": (heard(join(SESSION.dev_eui)), (), Reason.JOIN_NOT_SERVED, True),
-    "rejoin of ours": (heard(rejoin(SESSION.dev_eui)), (), Reason.JOIN_NOT_SERVED, True),
     "foreign": (heard(phy_payload(FOREIGNER, 1)), (), Reason.FOREIGN_NET_ID, False),
     "unknown": (heard(phy_payload(STRANGER, 1)), (), Reason.UNKNOWN_DEV_ADDR, False),
     "spoilt": (heard(SPOILT), (), Reason.MIC_FAILED, True),
@@ -117,9 +115,31 @@ def test_an_authentic_frame_with_a_strange_payload_is_kept(raw: bytes, flaw: Rea
     assert outcome.message == Undecoded(outcome.f_port or 0, outcome.payload)
 
 
-def test_each_reason_is_shown_here() -> None:
+def test_each_reason_is_shown_here_or_with_the_joins() -> None:
     shown = {reason for _, _, reason, _ in REFUSALS.values()} | {flaw for _, flaw in FLAWS.values()}
-    assert shown == set(Reason)
+    assert shown | {reason for _, reason in JOIN_REFUSALS.values()} == set(Reason)
+
+
+@pytest.mark.parametrize("raw", [join(SESSION.dev_eui), rejoin(SESSION.dev_eui)], ids=["join", "rejoin"])
+def test_a_join_request_is_read_and_left_to_others(raw: bytes) -> None:
+    outcome = admit(heard(raw), network())
+    assert isinstance(outcome, JoinAsked)
+    assert outcome.dev_eui == SESSION.dev_eui
+
+
+@pytest.mark.parametrize(
+    ("mtype", "f_cnt", "waits"),
+    [
+        (MType.CONFIRMED_DATA_UP, 7, True),
+        (MType.UNCONFIRMED_DATA_UP, 7, False),
+        (MType.CONFIRMED_DATA_UP, 6, False),
+    ],
+)
+def test_a_repeated_confirmed_uplink_waits_for_its_acknowledgement(
+    mtype: MType, f_cnt: int, waits: bool
+) -> None:
+    activations = network(replace(SESSION, f_cnt_up=7))
+    assert refused(heard(phy_payload(SESSION, f_cnt, mtype=mtype)), activations).waits_for_ack is waits
 
 
 def test_each_reason_has_a_sentence_and_stands_in_the_manual() -> None:
