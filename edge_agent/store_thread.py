@@ -11,9 +11,12 @@ from typing import TypeVar
 
 from edge_agent.clock import ClockReading
 from edge_agent.health.rejections import Rejections
-from edge_agent.network.admit import Admitted
+from edge_agent.network.changes import Change
+from edge_agent.network.gap import Gap
+from edge_agent.network.outcome import Admitted
 from edge_agent.store.errors import StoreFull
 from edge_agent.store.store import FormedBatch, Pending, Store
+from edge_codecs.identifiers import DevEUI
 from edge_codecs.manifest import Lane, StreamId
 
 Result = TypeVar("Result")
@@ -50,12 +53,22 @@ class StoreThread:
         store = self._opened()
         return await self.run(lambda: method(store))
 
-    async def keep(self, uplinks: Sequence[Admitted], clock: ClockReading | None) -> None:
-        """Commit counters and rows; they are on disk when this returns, however long the store is full."""
+    async def keep(
+        self, uplinks: Sequence[Admitted], clock: ClockReading | None, changes: Sequence[Change] = ()
+    ) -> None:
+        """Commit counters, rows and changes; they are on disk when this returns, however long it is full."""
+        await self._once_there_is_room(lambda store: store.keep(uplinks, clock, changes))
+        self.wake.set()
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Commit what the network decided; it is on disk when this returns, however long that takes."""
+        await self._once_there_is_room(lambda store: store.apply(changes))
+
+    async def _once_there_is_room(self, method: Callable[[Store], object]) -> None:
         while True:
             self._room.clear()
             try:
-                await self.call(lambda store: store.keep(uplinks, clock))
+                await self.call(method)
             except StoreFull as full:
                 if self.full is None:
                     log.error("%s. %s", full, full.hint)
@@ -66,8 +79,14 @@ class StoreThread:
             if self.full is not None:
                 log.warning("the store has room again")
                 self.full = None
-            self.wake.set()
             return
+
+    async def cover(self) -> dict[DevEUI, tuple[Gap, ...]]:
+        """See Store.cover; a full store is covered later."""
+        try:
+            return await self.call(lambda store: store.cover())
+        except StoreFull:
+            return {}
 
     async def count_rejections(self, rejections: Rejections) -> None:
         """Add what was counted to the sums; a full store takes them later."""
@@ -107,8 +126,8 @@ class StoreThread:
         return await self.call(lambda store: store.unconfirm(after))
 
     async def begin_stream(self) -> StreamId:
-        """See Store.begin_stream."""
-        return await self.call(lambda store: store.begin_stream())
+        """Begin a new life because the cloud has lost what it had: counters hold. See Store.begin_stream."""
+        return await self.call(lambda store: store.begin_stream(only_one=True))
 
     async def pending(self) -> Pending:
         """See Store.pending."""

@@ -14,9 +14,10 @@ from typing import Final
 
 from edge_agent.store.connection import Database, Row
 from edge_agent.store.errors import ReceiptMismatch
-from edge_agent.store.head import Head
+from edge_agent.store.head import Head, unbatched
 from edge_agent.store.row_ranges import from_text, ranges_of, to_text, without
-from edge_agent.store.rows import DATED, SELECT, uplink_of
+from edge_agent.store.rows import DATED, SELECT, is_dated, uplink_of
+from edge_agent.store.status import Pending
 from edge_codecs.manifest import MAX_RANGES, Lane, Manifest, RowRange, link
 from edge_codecs.reading import Uplink
 from edge_codecs.row_layout import MAX_ROWS
@@ -199,6 +200,26 @@ class Outbox:
                 (head.confirmed, up_to),
             )
         )
+
+    def pending(self, head: Head, undated: int) -> Pending:
+        """What the cloud has not confirmed; `undated` rows wait for the clock."""
+        rows = unbatched(self._database, head)
+        first = [rows[0].first] if rows else []
+        oldest = self._database.one("SELECT ranges FROM batches WHERE number = ?", (head.confirmed + 1,))
+        if oldest is not None:
+            first.append(from_text(oldest[0])[0].first)
+        return Pending(
+            sum(one.count for one in rows),
+            undated,
+            head.last_batch - head.confirmed,
+            self._received_ms(head.base + min(first)) if first else None,
+        )
+
+    def _received_ms(self, row_id: int) -> int | None:
+        row = self._database.one(f"{SELECT} WHERE u.id = ?", (row_id,))
+        if row is None or not is_dated(row):
+            return None
+        return uplink_of(row, decode=False).received_ms
 
 
 @dataclass(frozen=True, slots=True)

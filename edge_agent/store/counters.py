@@ -1,8 +1,8 @@
 """Frame counters: as durable as the uplinks that carry them, without a second page to write for each.
 
-An uplink's row says its counter, so the row alone makes both durable in one transaction. The table of devices
-follows every few hundred uplinks; `life.counted` is the last one that it knows, and those behind it are read
-again when the store is opened. That halves what each uplink costs the card.
+An uplink's row says its counter, so the row alone makes both durable in one transaction. The tables follow
+every few hundred uplinks, and whenever a session begins; `life.counted` is the last uplink that they know,
+and those behind it are read again when the store is opened. That halves what each uplink costs the card.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from edge_agent.clock import ClockReading
 from edge_agent.errors import AgentBug
 from edge_agent.network.outcome import Admitted
 from edge_agent.store.connection import Database
-from edge_agent.store.rows import snr_tenths
+from edge_agent.store.dating import Anchor
+from edge_agent.store.rows import clamped_ms, snr_tenths
 from edge_codecs.identifiers import DevEUI
 from edge_codecs.reading import TimeQuality
 
 SAVE_EVERY: Final = 500
-"""Uplinks between two times that the table of devices is brought up to date."""
+"""Uplinks between two times that the tables are brought up to date."""
+
+_NOWHERE: Final = (None, None)
 
 Dated = Sequence[tuple[Admitted, tuple[int, TimeQuality] | None]]
 
@@ -38,34 +42,63 @@ class Seen:
     snr_tenths: int | None
 
 
+def dated_by(uplinks: Sequence[Admitted], clock: ClockReading | None) -> Dated:
+    """Each with UTC in ms at the end of reception: by the concentrator's GPS, else by a clock in step."""
+    anchor = None if clock is None else Anchor(clock.monotonic_ns, clock.utc_ms, clock.quality)
+    dated: list[tuple[Admitted, tuple[int, TimeQuality] | None]] = []
+    for uplink in uplinks:
+        frame = uplink.frame
+        if frame.gps_ms is not None:
+            dated.append((uplink, (clamped_ms(frame.gps_ms), TimeQuality.GPS)))
+        elif anchor is None:
+            dated.append((uplink, None))
+        else:
+            dated.append((uplink, (clamped_ms(anchor.utc_ms_at(frame.monotonic_ns)), anchor.quality)))
+    return dated
+
+
 class Counters:
-    """The highest counter of each device, and what the table does not know yet. There is one writer."""
+    """The highest counter of each session in force, and what the tables do not know. There is one writer."""
 
     def __init__(self, database: Database) -> None:
         self.unsaved: dict[DevEUI, Seen] = uncounted(database)
-        rows = database.each("SELECT dev_eui, session, f_cnt_up FROM devices")
-        self._highest: dict[DevEUI, tuple[int, int | None]] = {
+        rows = database.each(
+            "SELECT d.dev_eui, s.session, s.f_cnt_up FROM devices d "
+            "LEFT JOIN sessions s ON s.dev_eui = d.dev_eui AND s.pending = 0"
+        )
+        self._highest: dict[DevEUI, tuple[int | None, int | None]] = {
             DevEUI(dev_eui): (session, f_cnt_up) for dev_eui, session, f_cnt_up in rows
         }
         self._take(self.unsaved)
         self._rows = sum(seen.frames for seen in self.unsaved.values())
 
-    def judge(self, dated: Dated, span: int | None) -> dict[DevEUI, Seen]:
+    def __contains__(self, dev_eui: object) -> bool:
+        """Whether the device is here."""
+        return dev_eui in self._highest
+
+    def judge(self, dated: Dated, span: int | None, taken: Mapping[DevEUI, int]) -> dict[DevEUI, Seen]:
         """What these uplinks make newer; changes nothing.
 
-        A device that was removed or reset meanwhile keeps what it has. Raises AgentBug for a counter that is
-        not above the last: such a frame must never have been admitted.
+        `taken` are sessions that begin with one of them. A device that was removed or reset meanwhile keeps
+        what it has. Raises AgentBug for a counter that is not above the last, and for a session that did not
+        begin: such a frame must never have been admitted.
         """
         newer: dict[DevEUI, Seen] = {}
         for uplink, date in dated:
             dev_eui, f_cnt = uplink.dev_eui, uplink.f_cnt
-            present = self._highest.get(dev_eui)
-            if present is None or present[0] != uplink.session:
-                continue
-            before = newer.get(dev_eui) or self.unsaved.get(dev_eui)
-            highest = present[1] if dev_eui not in newer else newer[dev_eui].f_cnt
+            last = newer.get(dev_eui)
+            session, highest = (
+                self._highest.get(dev_eui, _NOWHERE) if last is None else (last.session, last.f_cnt)
+            )
+            if uplink.session != session:
+                if uplink.session != taken.get(dev_eui):
+                    if session is not None and uplink.session > session:
+                        raise AgentBug(f"session {uplink.session} of {dev_eui} did not begin")
+                    continue
+                highest = None
             if highest is not None and f_cnt <= highest:
                 raise AgentBug(f"counter {f_cnt} of {dev_eui} was taken before")
+            before = last or self.unsaved.get(dev_eui)
             frame = uplink.frame
             newer[dev_eui] = Seen(
                 uplink.session,
@@ -80,11 +113,15 @@ class Counters:
         return newer
 
     def due(self, rows: int, *, has_row: bool) -> bool:
-        """Whether the table must follow now: it is time, or an uplink has no row to say its counter."""
+        """Whether the tables must follow now: it is time, or an uplink has no row to say its counter."""
         return not has_row or self._rows + rows >= SAVE_EVERY
 
-    def kept(self, newer: Mapping[DevEUI, Seen], rows: int, *, saved: bool) -> None:
-        """These uplinks are on disk."""
+    def kept(
+        self, newer: Mapping[DevEUI, Seen], rows: int, taken: Mapping[DevEUI, int], *, saved: bool
+    ) -> None:
+        """These uplinks are on disk, and these sessions began."""
+        for dev_eui, session in taken.items():
+            self._highest[dev_eui] = (session, None)
         self._take(newer)
         if saved:
             self.saved()
@@ -93,12 +130,12 @@ class Counters:
             self._rows += rows
 
     def saved(self) -> None:
-        """The table knows all."""
+        """The tables know all."""
         self.unsaved = {}
         self._rows = 0
 
-    def set(self, dev_eui: DevEUI, session: int, f_cnt_up: int | None) -> None:
-        """A device was added or reset."""
+    def set(self, dev_eui: DevEUI, session: int | None, f_cnt_up: int | None) -> None:
+        """A device was added or reset; `session` is None where it has none yet."""
         self._highest[dev_eui] = (session, f_cnt_up)
 
     def forget(self, dev_eui: DevEUI) -> None:
@@ -111,11 +148,12 @@ class Counters:
 
 
 def uncounted(database: Database) -> dict[DevEUI, Seen]:
-    """What the uplinks behind `life.counted` say of the devices that are here."""
+    """What the uplinks behind `life.counted` say of the sessions in force."""
     rows = database.each(
         "SELECT u.dev_eui, u.session, u.f_cnt, u.received_ms, u.monotonic_ns, u.span, u.rssi_dbm, "
-        "u.snr_tenths FROM uplinks u JOIN devices d ON d.dev_eui = u.dev_eui AND d.session = u.session "
-        "WHERE u.id > (SELECT counted FROM life) AND u.f_cnt > coalesce(d.f_cnt_up, -1) ORDER BY u.id"
+        "u.snr_tenths FROM uplinks u "
+        "JOIN sessions s ON s.dev_eui = u.dev_eui AND s.pending = 0 AND s.session = u.session "
+        "WHERE u.id > (SELECT counted FROM life) AND u.f_cnt > coalesce(s.f_cnt_up, -1) ORDER BY u.id"
     )
     found: dict[DevEUI, Seen] = {}
     for raw, session, f_cnt, received_ms, monotonic_ns, span, rssi_dbm, tenths in rows:
@@ -138,13 +176,16 @@ def uncounted(database: Database) -> dict[DevEUI, Seen]:
 
 
 def save_counters(database: Database, unsaved: Mapping[DevEUI, Seen], last_id: int) -> None:
-    """Bring the table of devices up to date, within the caller's transaction."""
+    """Bring the tables up to date, within the caller's transaction."""
     database.execute_many(
-        "UPDATE devices SET f_cnt_up = ?, uplinks = uplinks + ?, seen_ms = ?, seen_ns = ?, seen_span = ?, "
-        "rssi_dbm = ?, snr_tenths = ? WHERE dev_eui = ? AND session = ?",
+        "UPDATE sessions SET f_cnt_up = ? WHERE dev_eui = ? AND pending = 0 AND session = ?",
+        [(seen.f_cnt, bytes(dev_eui), seen.session) for dev_eui, seen in unsaved.items()],
+    )
+    database.execute_many(
+        "UPDATE devices SET uplinks = uplinks + ?, seen_ms = ?, seen_ns = ?, seen_span = ?, rssi_dbm = ?, "
+        "snr_tenths = ? WHERE dev_eui = ?",
         [
             (
-                seen.f_cnt,
                 seen.frames,
                 seen.seen_ms,
                 seen.seen_ns,
@@ -152,7 +193,6 @@ def save_counters(database: Database, unsaved: Mapping[DevEUI, Seen], last_id: i
                 seen.rssi_dbm,
                 seen.snr_tenths,
                 bytes(dev_eui),
-                seen.session,
             )
             for dev_eui, seen in unsaved.items()
         ],

@@ -14,6 +14,7 @@ from typing import Self
 
 from edge_agent.store.connection import Database
 from edge_agent.store.counters import save_counters, uncounted
+from edge_agent.store.doubt import pass_over
 from edge_agent.store.row_ranges import from_text, merged, ranges_of
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.manifest import RowRange, StreamId
@@ -78,7 +79,7 @@ class Head:
 def begin_life(database: Database, gateway: GatewayId) -> None:
     """The first stream of a new file."""
     database.execute(
-        "INSERT INTO life VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0, 0, NULL)",
+        "INSERT INTO life VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, NULL)",
         (secrets.token_bytes(8), bytes(gateway), this_machine()),
     )
 
@@ -96,8 +97,13 @@ def why_new_stream(database: Database, gateway: GatewayId) -> str | None:
     return None
 
 
-def begin_stream(database: Database, gateway: GatewayId, loose: Sequence[RowRange] | None = None) -> StreamId:
+def begin_stream(
+    database: Database, gateway: GatewayId, loose: Sequence[RowRange] | None = None, *, only_one: bool = False
+) -> StreamId:
     """Begin a new life, within the caller's transaction; returns its id.
+
+    `only_one`: no other store can have gone on with the old one, so that its counters hold. Else what another
+    may have given is passed over (`doubt`).
 
     Rows without a receipt (`loose`, if the caller knows them better) become rows 1 … n of the new stream, in
     their order; to be neighbours they get new ids where others lie between them. Confirmed rows stay for the
@@ -105,6 +111,8 @@ def begin_stream(database: Database, gateway: GatewayId, loose: Sequence[RowRang
     """
     head = Head.load(database)
     save_counters(database, uncounted(database), head.last_id)
+    if not only_one:
+        pass_over(database)
     runs = _present(database, head, unconfirmed(database, head) if loose is None else loose)
     if len(runs) == 1 and runs[0].last == head.last_id:
         base, last_id, moved = runs[0].first - 1, head.last_id, 0

@@ -11,12 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from edge_agent.network.gap import Gap
 from edge_agent.store import devices
 from edge_agent.store.connection import Database, connect
 from edge_agent.store.counters import uncounted
-from edge_agent.store.devices import DeviceEntry, RejectionSum
+from edge_agent.store.coverage import gaps
+from edge_agent.store.devices import DeviceEntry
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.migrations import expect_current, released
+from edge_agent.store.rejections import RejectionSum, rejections
 from edge_agent.store.rows import DATED, SELECT, uplink_of
 from edge_codecs.identifiers import DevEUI, GatewayId
 from edge_codecs.reading import Reading, Uplink, readings_of
@@ -140,7 +143,11 @@ class Reader:
 
     def rejections(self, dev_eui: DevEUI | None = None) -> list[RejectionSum]:
         """Sums by reason, most frequent first: of one device, or of all frames."""
-        return devices.rejections(self._database, dev_eui)
+        return rejections(self._database, dev_eui)
+
+    def gaps(self, dev_eui: DevEUI | None = None) -> list[Gap]:
+        """What is missing of one device or of each, by channel and time, as far as the agent has looked."""
+        return gaps(self._database, dev_eui)
 
     def close(self) -> None:
         """Let the file go."""

@@ -66,6 +66,11 @@ def snr_tenths(frame: RxFrame) -> int | None:
     return None if frame.snr_db is None else _within(round(frame.snr_db * 10), -_MAX_DB, _MAX_DB)
 
 
+def is_dated(row: Row) -> bool:
+    """Whether a row of SELECT is a DATED one."""
+    return row[13] is not None or row[-1] is not None
+
+
 def uplink_of(row: Row, *, decode: bool = True) -> Uplink:
     """The uplink of a row of SELECT. Without `decode` its message stays as the payload came."""
     (

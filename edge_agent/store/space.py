@@ -35,6 +35,7 @@ class Space:
 
     def __init__(self, database: Database, max_bytes: int) -> None:
         self._database = database
+        self.max_bytes = max_bytes
         total = max_bytes // PAGE_BYTES
         self._ballast = ballast_of(database.path, max_bytes)
         self._log_pages = _pages(total // 8, 64, 512)

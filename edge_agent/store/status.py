@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
+
+from edge_agent.store.head import Head
+from edge_agent.store.space import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,24 @@ class StoreStatus:
     bytes_used: int
     bytes_max: int
     ballast: bool
+
+    @classmethod
+    def of(cls, head: Head, pending: Pending, space: Space) -> Self:
+        """Put together."""
+        return cls(
+            str(head.stream),
+            head.last_id - head.rows_gone,
+            pending.rows_unbatched,
+            pending.rows_unresolved,
+            pending.batches_unreceipted,
+            pending.oldest_ms,
+            head.last_row,
+            head.last_batch,
+            head.confirmed,
+            space.used_bytes(),
+            space.max_bytes,
+            space.has_ballast,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""

@@ -1,4 +1,4 @@
-"""The encrypted store: frame counters, readings and batches, each change one transaction.
+"""The encrypted store: devices, counters, readings and batches, each change one transaction.
 
 A foreign key, a plain SQLite file or a newer schema is refused. A damaged file is set aside and what can be
 read of it goes on in a new one (`salvage`). Whoever may not be the only one to continue a stream (a restored
@@ -8,41 +8,41 @@ receiver knows them by their frames.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from edge_agent.clock import ClockReading
+from edge_agent.lorawan.registration import Registration
 from edge_agent.lorawan.session import Session
+from edge_agent.network.changes import Change
+from edge_agent.network.device import Device, QueuedDownlink
+from edge_agent.network.gap import Gap
 from edge_agent.network.outcome import Admitted
 from edge_agent.network.reason import Reason
-from edge_agent.store import devices
+from edge_agent.store import devices, downlinks
 from edge_agent.store.batches import FormedBatch, Outbox
-from edge_agent.store.connection import Database, NoRoom
-from edge_agent.store.counters import Counters, Dated, save_counters
-from edge_agent.store.dating import Anchor
-from edge_agent.store.devices import DeviceEntry, RejectionSum
-from edge_agent.store.errors import ReceiptMismatch, StoreFull
-from edge_agent.store.head import Head, begin_stream, unbatched
+from edge_agent.store.connection import Database
+from edge_agent.store.counters import Counters, Dated, dated_by, save_counters
+from edge_agent.store.coverage import Coverage, gaps
+from edge_agent.store.devices import DeviceEntry
+from edge_agent.store.errors import ReceiptMismatch
+from edge_agent.store.head import Head, begin_stream
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.lock import WriterLock
+from edge_agent.store.network_changes import apply, taken_sessions
 from edge_agent.store.opening import open_and_load
-from edge_agent.store.row_ranges import from_text
-from edge_agent.store.rows import INSERT, SELECT, clamped_ms, row_of, uplink_of
+from edge_agent.store.rejections import RejectionSum, count_rejections, rejections
+from edge_agent.store.rows import INSERT, row_of
 from edge_agent.store.space import Space
 from edge_agent.store.spans import Spans
 from edge_agent.store.status import Pending, StoreStatus
+from edge_agent.store.writer import Writer
 from edge_codecs.identifiers import DevEUI, GatewayId
 from edge_codecs.manifest import Lane, StreamId
-from edge_codecs.reading import TimeQuality
 
 __all__ = ["DeviceEntry", "FormedBatch", "Pending", "RejectionSum", "Store", "StoreStatus"]
-
-log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 _DAY_MS: Final = 86_400_000
 
@@ -71,13 +71,14 @@ class Store:
         self._lock = lock
         self._database = database
         self._space = Space(database, max_bytes)
+        self._writer = Writer(database, self._space, self._let_go)
         self._retention_days = retention_days
-        self._max_bytes = max_bytes
         self._now_ns = now_ns
         self._head = Head.load(database)
         self._spans = Spans(database, boot)
         self._outbox = Outbox(database)
         self._counters = Counters(database)
+        self._coverage = Coverage(database)
 
     @classmethod
     def open(
@@ -123,25 +124,28 @@ class Store:
         """The id of this life of the store."""
         return self._head.stream
 
-    # Uplinks
+    # Uplinks, and what the network decided
 
-    def keep(self, uplinks: Sequence[Admitted], clock: ClockReading | None) -> int:
-        """Commit rows and frame counters in one transaction; returns the highest row number.
+    def keep(
+        self, uplinks: Sequence[Admitted], clock: ClockReading | None, changes: Sequence[Change] = ()
+    ) -> int:
+        """Commit rows, frame counters and changes in one transaction; returns the highest row number.
 
         `clock` dates the rows now; None: they are dated later by `clock_in_step`. Uplinks that hold MAC
-        commands only move their counter and make no row. Raises StoreFull.
+        commands only move their counter and make no row. A session that begins (SessionTaken) begins with
+        these uplinks. Raises StoreFull.
         """
         if clock is not None:
             self._spans.note(clock)
-        dated = _dated(uplinks, clock)
-        if not self._space.take(len(dated)):
-            self._make_room(len(dated))
-        return self._write(lambda: self._keep(dated))
+        dated = dated_by(uplinks, clock)
+        self._writer.take_room(len(dated) + len(changes))
+        return self._writer.run(lambda: self._keep(dated, changes))
 
-    def _keep(self, dated: Dated) -> int:
+    def _keep(self, dated: Dated, changes: Sequence[Change]) -> int:
         boot, row_id = self._spans.boot, self._head.last_id
         span: int | None = None
         rows = []
+        taken = taken_sessions(changes, self._counters) if changes else {}
         with self._database.transaction():
             if any(date is None for _, date in dated):
                 span = self._spans.open()
@@ -149,16 +153,22 @@ class Store:
                 if uplink.message is not None:
                     row_id += 1
                     rows.append(row_of(row_id, uplink, boot, date, span))
-            newer = self._counters.judge(dated, span)
+            newer = self._counters.judge(dated, span, taken)
             self._database.execute_many(INSERT, rows)
-            save = self._counters.due(len(rows), has_row=len(rows) == len(dated))
+            if changes:
+                apply(self._database, changes, self._counters, self._coverage.asked)
+            save = bool(taken) or self._counters.due(len(rows), has_row=len(rows) == len(dated))
             if save:
                 save_counters(self._database, self._counters.unsaved | newer, row_id)
         self._head.last_id = row_id
-        self._counters.kept(newer, len(rows), saved=save)
+        self._counters.kept(newer, len(rows), taken, saved=save)
         if span is not None:
             self._spans.kept(span, sum(row[-1] is not None for row in rows))
         return self._head.last_row
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Commit what the network decided, in one transaction. Raises StoreFull."""
+        self.keep((), None, changes)
 
     def clock_in_step(self, reading: ClockReading) -> int:
         """Date the rows that waited for the clock; returns how many became ready.
@@ -166,63 +176,123 @@ class Store:
         Rows of earlier boots, of which nothing is known, get TimeQuality.UNKNOWN and the latest time that
         they can have been received at.
         """
-        ready = self._write(lambda: self._spans.close(reading))
+        ready = self._writer.run(lambda: self._spans.close(reading))
         if ready:
             self._outbox.dates_changed()
         return ready
 
     def count_rejections(self, counts: Mapping[tuple[DevEUI | None, Reason], tuple[int, int]]) -> None:
         """Add to the sums: (device, reason) -> (how many more, UTC milliseconds of the last)."""
-        self._change(lambda: devices.count_rejections(self._database, counts))
+        self._writer.change(lambda: count_rejections(self._database, counts))
 
     def rejections(self, dev_eui: DevEUI | None = None) -> list[RejectionSum]:
         """Sums by reason, most frequent first: of one device, or of all frames."""
-        return devices.rejections(self._database, dev_eui)
+        return rejections(self._database, dev_eui)
 
     # Devices
 
-    def sessions(self) -> list[Session]:
-        """All devices' sessions, each with its highest counter."""
-        return [entry.session for entry in self.devices()]
+    def network_devices(self) -> list[Device]:
+        """All devices with all that the network needs of them, by DevEUI."""
+        return list(devices.load(self._database, self._counters.unsaved).values())
 
     def devices(self) -> list[DeviceEntry]:
-        """All devices, by DevEUI."""
+        """All devices and when they were heard, by DevEUI."""
         return devices.entries(self._database, self._counters.unsaved)
 
-    def add_devices(self, sessions: Sequence[Session]) -> list[Session]:
-        """Add devices, all or none; returns the sessions as they are kept.
+    def add_devices(self, new: Sequence[Session | Registration]) -> list[Device]:
+        """Add devices, all or none; returns them as they are kept.
 
-        A device that was here before gets a new session number, so that its old rows stay apart.
-        Raises UsageError for one that is here now.
+        The numbers of a device that was here before go on: it gets a new session number, so that its old rows
+        stay apart, and no nonce is used twice. Raises UsageError for one that is here now.
         """
-        added = self._change(lambda: [devices.add(self._database, session) for session in sessions])
-        for session in added:
-            self._counters.set(session.dev_eui, session.number, session.f_cnt_up)
+        added = self._writer.change(lambda: [devices.add(self._database, one) for one in new])
+        for device in added:
+            self._set_counter(device)
         return added
 
-    def add_device(self, session: Session) -> Session:
+    def add_device(self, new: Session | Registration) -> Device:
         """Add one device; see `add_devices`."""
-        return self.add_devices([session])[0]
+        return self.add_devices([new])[0]
 
     def remove_device(self, dev_eui: DevEUI) -> None:
-        """Forget a device and its keys; its rows stay. Raises UsageError if it is not here."""
-        self._save_counters()
-        self._change(lambda: devices.remove(self._database, dev_eui))
+        """Forget a device, its keys, its downlinks and its coverage; its rows stay. Raises UsageError."""
+        self._save()
+        self._writer.change(lambda: devices.remove(self._database, dev_eui))
         self._counters.forget(dev_eui)
+        self._coverage.remove(dev_eui)
 
-    def reset_counter(self, dev_eui: DevEUI) -> Session:
-        """Let the frame counter begin anew, under the next session number. Raises UsageError."""
-        self._save_counters()
-        session = self._change(lambda: devices.reset(self._database, dev_eui))
-        self._counters.set(dev_eui, session.number, None)
-        return session
+    def reset_counter(self, dev_eui: DevEUI) -> Device:
+        """Let a device begin anew. Raises UsageError.
 
-    def _save_counters(self) -> None:
-        self._change(self._write_counters)
+        One with session keys of its own (ABP) counts from 0, both ways, under the next session number. One
+        that joins may use its DevNonces and RJcounts again; its session and its JoinNonce go on.
+        """
+        self._save()
+        device = self._writer.change(lambda: devices.reset(self._database, dev_eui))
+        self._set_counter(device)
+        return device
+
+    def _set_counter(self, device: Device) -> None:
+        if device.session is None:
+            self._counters.set(device.dev_eui, None, None)
+        else:
+            session = device.session.session
+            self._counters.set(device.dev_eui, session.number, session.f_cnt_up)
+
+    def _save(self) -> None:
+        self._writer.change(self._write_counters)
         self._counters.saved()
+        self._coverage.written()
 
     def _write_counters(self) -> None:
         save_counters(self._database, self._counters.unsaved, self._head.last_id)
+        self._coverage.write()
+
+    # Downlinks
+
+    def queue_downlink(
+        self,
+        dev_eui: DevEUI,
+        f_port: int,
+        payload: bytes,
+        confirmed: bool,  # noqa: FBT001
+        created_ms: int,
+    ) -> QueuedDownlink:
+        """Keep an application message for a device until it says something.
+
+        Raises UsageError: no such device, FPort not in 1 … 223, too long, too many are waiting.
+        """
+        devices.expect(self._database, dev_eui)
+        entry = QueuedDownlink(0, dev_eui, f_port, payload, confirmed, created_ms)
+        return self._writer.change(lambda: downlinks.queue(self._database, entry))
+
+    def downlinks(self, dev_eui: DevEUI) -> list[QueuedDownlink]:
+        """What waits for a device, and the newest that are done, in order. Raises UsageError."""
+        devices.expect(self._database, dev_eui)
+        return downlinks.of_device(self._database, dev_eui)
+
+    def cancel_downlinks(self, dev_eui: DevEUI) -> int:
+        """Give up what waits for a device; returns how many. Raises UsageError."""
+        devices.expect(self._database, dev_eui)
+        return self._writer.change(lambda: downlinks.give_up(self._database, "cancelled", dev_eui))
+
+    # Coverage
+
+    def cover(self) -> dict[DevEUI, tuple[Gap, ...]]:
+        """Take newly dated rows into the coverage; returns devices whose gaps changed since the last call.
+
+        Each with all its gaps that are worth asking for, newest first; the first call tells all devices. At
+        most some thousand rows a call.
+        """
+        self._take_in()
+        return self._coverage.changed()
+
+    def _take_in(self) -> bool:
+        return self._writer.run(lambda: self._coverage.take_in(self._counters))
+
+    def gaps(self, dev_eui: DevEUI | None = None) -> list[Gap]:
+        """What is missing of one device or of each, by channel and time, as far as rows are covered."""
+        return gaps(self._database, dev_eui)
 
     # Batches
 
@@ -236,7 +306,7 @@ class Store:
         if not rows:
             return None
         formation = self._outbox.form(self._head, lane, rows, max_bytes)
-        self._change(lambda: self._outbox.write(self._head, formation))
+        self._writer.change(lambda: self._outbox.write(self._head, formation))
         batch = formation.batch
         self._head.last_batch, self._head.last_hash = batch.number, batch.hash
         self._head.frontier = formation.frontier
@@ -253,7 +323,7 @@ class Store:
         """
         rows = self._outbox.rows_confirmed_by(self._head, up_to, batch_hash)
         if up_to > self._head.confirmed:
-            self._change(
+            self._writer.change(
                 lambda: self._database.execute(
                     "UPDATE life SET confirmed = ?, receiver_ms = ?", (up_to, receiver_time_ms)
                 )
@@ -275,38 +345,27 @@ class Store:
         kept = self._database.value("SELECT count(*) FROM batches WHERE number > ?", (after,))
         if kept != self._head.last_batch - after:
             raise ReceiptMismatch(f"the cloud asks for batch {after + 1}, which is not kept any more")
-        self._change(lambda: self._database.execute("UPDATE life SET confirmed = ?", (after,)))
+        self._writer.change(lambda: self._database.execute("UPDATE life SET confirmed = ?", (after,)))
         again, self._head.confirmed = self._head.confirmed - after, after
         return again
 
-    def begin_stream(self) -> StreamId:
-        """Begin a new life: rows without a receipt will be batched anew, from row 1 and batch 1."""
-        stream = self._change(lambda: begin_stream(self._database, self._head.gateway))
+    def begin_stream(self, *, only_one: bool = False) -> StreamId:
+        """Begin a new life: rows without a receipt will be batched anew, from row 1 and batch 1.
+
+        `only_one`: no other store can have gone on with the old one; the cloud wants it. Else what another
+        may have given of nonces and downlink counters is passed over (`doubt`): load `network_devices` anew.
+        """
+        self._save()
+        gateway = self._head.gateway
+        stream = self._writer.change(lambda: begin_stream(self._database, gateway, only_one=only_one))
         self._head = Head.load(self._database)
-        self._counters.saved()
+        self._coverage.forget()
         self._outbox.dates_changed()
         return stream
 
     def pending(self) -> Pending:
         """What the cloud has not confirmed."""
-        head = self._head
-        rows = unbatched(self._database, head)
-        first = [rows[0].first] if rows else []
-        oldest = self._database.one("SELECT ranges FROM batches WHERE number = ?", (head.confirmed + 1,))
-        if oldest is not None:
-            first.append(from_text(oldest[0])[0].first)
-        return Pending(
-            sum(one.count for one in rows),
-            self._spans.undated,
-            head.last_batch - head.confirmed,
-            self._received_ms(min(first)) if first else None,
-        )
-
-    def _received_ms(self, number: int) -> int | None:
-        row = self._database.one(f"{SELECT} WHERE u.id = ?", (self._head.base + number,))
-        if row is None or (row[13] is None and row[-1] is None):
-            return None
-        return uplink_of(row, decode=False).received_ms
+        return self._outbox.pending(self._head, self._spans.undated)
 
     # Housekeeping
 
@@ -314,9 +373,13 @@ class Store:
         """Let confirmed rows older than the retention period go; returns how many went.
 
         At most some thousand a call, so that nothing waits for long. The rows of the last batch stay: it is
-        the head of the chain.
+        the head of the chain. Gaps that ended before go, too.
         """
-        return self._write(lambda: self._let_go(now_ms - self._retention_days * _DAY_MS))
+        before_ms = now_ms - self._retention_days * _DAY_MS
+        while self._take_in():
+            pass
+        self._writer.change(lambda: self._coverage.let_go(before_ms))
+        return self._writer.run(lambda: self._let_go(before_ms))
 
     def checkpoint(self) -> None:
         """Write the log back into the file once it has grown, so that it stays small."""
@@ -324,77 +387,11 @@ class Store:
 
     def status(self) -> StoreStatus:
         """Figures for `status`; no row is counted one by one."""
-        pending, head = self.pending(), self._head
-        return StoreStatus(
-            str(head.stream),
-            head.last_id - head.rows_gone,
-            pending.rows_unbatched,
-            pending.rows_unresolved,
-            pending.batches_unreceipted,
-            pending.oldest_ms,
-            head.last_row,
-            head.last_batch,
-            head.confirmed,
-            self._space.used_bytes(),
-            self._max_bytes,
-            self._space.has_ballast,
-        )
+        return StoreStatus.of(self._head, self.pending(), self._space)
 
-    # Room
-
-    def _let_go(self, before_ms: int | None) -> int:
+    def _let_go(self, before_ms: int | None = None) -> int:
         gone = self._space.let_go(self._head, before_ms, self._write_counters)
         if gone:
             self._counters.saved()
+            self._coverage.written()
         return gone
-
-    def _make_room(self, rows: int) -> None:
-        """Let confirmed rows go until the cap has room for that many more. Raises StoreFull."""
-        while True:
-            if self._write(lambda: self._let_go(None)) == 0:
-                raise StoreFull(
-                    f"{self._max_bytes} bytes are full of readings that the cloud has not confirmed"
-                )
-            if self._space.take(rows):
-                return
-
-    def _change(self, change: Callable[[], Result]) -> Result:
-        """Run `change` in a transaction; see `_write`."""
-
-        def within() -> Result:
-            with self._database.transaction():
-                return change()
-
-        return self._write(within)
-
-    def _write(self, transaction: Callable[[], Result]) -> Result:
-        """Run a transaction; when there is no room, let ballast and confirmed rows go, and try again."""
-        try:
-            return transaction()
-        except NoRoom:
-            log.warning("no room to write %s: making some", self._database.path)
-        self._space.give_up_ballast()
-        while True:
-            gone = 0
-            try:
-                gone = self._let_go(None)
-                self._space.checkpoint(now=True)
-                return transaction()
-            except NoRoom:
-                if gone == 0:
-                    raise StoreFull(f"no room on the disk for {self._database.path}") from None
-
-
-def _dated(uplinks: Sequence[Admitted], clock: ClockReading | None) -> Dated:
-    """Each with UTC in ms at the end of reception: by the concentrator's GPS, else by a clock in step."""
-    anchor = None if clock is None else Anchor(clock.monotonic_ns, clock.utc_ms, clock.quality)
-    dated: list[tuple[Admitted, tuple[int, TimeQuality] | None]] = []
-    for uplink in uplinks:
-        frame = uplink.frame
-        if frame.gps_ms is not None:
-            dated.append((uplink, (clamped_ms(frame.gps_ms), TimeQuality.GPS)))
-        elif anchor is None:
-            dated.append((uplink, None))
-        else:
-            dated.append((uplink, (clamped_ms(anchor.utc_ms_at(frame.monotonic_ns)), anchor.quality)))
-    return dated

@@ -8,7 +8,9 @@ CREATE TABLE life (
     base INTEGER NOT NULL,              -- uplinks.id of row n of the stream is base + n
     highest_id INTEGER NOT NULL,        -- no smaller than any id that was ever given and then went
     rows_gone INTEGER NOT NULL,         -- ids up to the highest that are no longer here
-    counted INTEGER NOT NULL,           -- uplinks up to this id are in the counters of their devices
+    counted INTEGER NOT NULL,           -- uplinks up to this id are in the counters of their sessions
+    covered INTEGER NOT NULL,           -- uplinks up to this id are in the coverage
+    last_downlink INTEGER NOT NULL,     -- highest number of a downlink that was given
     confirmed INTEGER NOT NULL,         -- highest batch with a receipt, 0: none
     receiver_ms INTEGER                 -- the receiver's time in the last receipt
 ) STRICT;
@@ -51,20 +53,21 @@ CREATE TABLE uplinks (
 
 CREATE INDEX uplinks_by_span ON uplinks (span) WHERE span IS NOT NULL;
 
--- Frame counters stand here up to the uplink life.counted; each uplink behind it says its own.
+-- Devices, and what a join must never use twice. join_eui, version, region_revision and app_key are NULL for a
+-- device that is activated by personalisation (ABP), nwk_key under LoRaWAN 1.0, too.
 CREATE TABLE devices (
     number INTEGER PRIMARY KEY,
     dev_eui BLOB NOT NULL UNIQUE,
-    dev_addr BLOB NOT NULL,
-    lorawan TEXT NOT NULL,
-    f_nwk_s_int_key BLOB NOT NULL,
-    s_nwk_s_int_key BLOB NOT NULL,
-    nwk_s_enc_key BLOB NOT NULL,
-    app_s_key BLOB NOT NULL,
-    session INTEGER NOT NULL,
-    f_cnt_up INTEGER,
+    join_eui BLOB,
+    version TEXT,
+    region_revision TEXT,
+    app_key BLOB,
+    nwk_key BLOB,
     codec TEXT NOT NULL,
     codec_version INTEGER NOT NULL,
+    last_session INTEGER NOT NULL,      -- highest session number given; over the air: the last JoinNonce
+    dev_nonce INTEGER,                  -- highest one taken, where they rise
+    rj_count_1 INTEGER,                 -- highest one taken
     uplinks INTEGER NOT NULL DEFAULT 0,
     seen_ms INTEGER,                    -- last frame taken; NULL with a span: dated by that
     seen_ns INTEGER,
@@ -73,12 +76,83 @@ CREATE TABLE devices (
     snr_tenths INTEGER
 ) STRICT;
 
--- The highest session number of devices that were removed: added again, they get the next.
+-- At most two of a device: the one in force, and the one that the last join accept gave and that is not used yet.
+-- f_cnt_up stands here up to the uplink life.counted; each uplink behind it says its own.
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY,
+    dev_eui BLOB NOT NULL,
+    pending INTEGER NOT NULL CHECK (pending IN (0, 1)),
+    session INTEGER NOT NULL,
+    dev_addr BLOB NOT NULL,
+    lorawan TEXT NOT NULL,
+    f_nwk_s_int_key BLOB NOT NULL,
+    s_nwk_s_int_key BLOB NOT NULL,
+    nwk_s_enc_key BLOB NOT NULL,
+    app_s_key BLOB NOT NULL,
+    f_cnt_up INTEGER,
+    mac TEXT,                           -- NULL: as the region begins
+    n_f_cnt_down INTEGER NOT NULL,      -- reserved: all below may have been used, none from here on
+    a_f_cnt_down INTEGER NOT NULL,
+    conf_f_cnt INTEGER,
+    rj_count_0 INTEGER,
+    UNIQUE (dev_eui, pending)
+) STRICT;
+
+-- DevNonces taken of devices whose DevNonce is random; those of removed devices stay.
+CREATE TABLE dev_nonces (
+    number INTEGER PRIMARY KEY,
+    dev_eui BLOB NOT NULL,
+    dev_nonce INTEGER NOT NULL,
+    UNIQUE (dev_eui, dev_nonce)
+) STRICT;
+
+-- Where the numbers of removed devices ended: added again, they go on from here.
 CREATE TABLE former_devices (
     number INTEGER PRIMARY KEY,
     dev_eui BLOB NOT NULL UNIQUE,
-    session INTEGER NOT NULL
+    last_session INTEGER NOT NULL,
+    dev_nonce INTEGER,
+    rj_count_1 INTEGER,
+    n_f_cnt_down INTEGER NOT NULL,
+    a_f_cnt_down INTEGER NOT NULL
 ) STRICT;
+
+-- Application messages for devices; of those done the newest stay for people to see.
+CREATE TABLE downlinks (
+    number INTEGER PRIMARY KEY,
+    dev_eui BLOB NOT NULL,
+    f_port INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    confirmed INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    tries INTEGER NOT NULL,
+    f_cnt_down INTEGER,
+    detail TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX downlinks_by_device ON downlinks (dev_eui);
+
+-- Which times are known of each channel: ranges that do not touch. What lies between two is missing. Worked
+-- out of the uplinks up to life.covered.
+CREATE TABLE coverage (
+    dev_eui BLOB NOT NULL,
+    channel INTEGER NOT NULL,
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL CHECK (to_ms > from_ms),
+    interval_s INTEGER NOT NULL,        -- of the interval that it begins with
+    PRIMARY KEY (dev_eui, channel, from_ms)
+) STRICT, WITHOUT ROWID;
+
+-- How often a sensor was asked for what is missing between from_ms and to_ms; void once that has changed.
+CREATE TABLE history_asked (
+    dev_eui BLOB NOT NULL,
+    channel INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL,
+    from_ms INTEGER NOT NULL,
+    asked INTEGER NOT NULL,
+    PRIMARY KEY (dev_eui, channel, to_ms)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE rejections (
     number INTEGER PRIMARY KEY,

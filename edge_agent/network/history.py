@@ -1,0 +1,43 @@
+"""What to ask a sensor for now, so that its gaps close. Pure.
+
+Asked are the newest gaps first: they are the likeliest to be in the sensor's memory. A request names the ends
+of intervals, in Unix seconds; half an interval beside them on both sides keeps rounding and a clock that is a
+little off from mattering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge_agent.network.gap import Gap
+from edge_codecs.clipr import RequestHistory
+
+MOST_INTERVALS: Final = 96
+"""Intervals of one request: a day at 15 minutes each, five frames at most at the slowest data rate."""
+MEMORY_INTERVALS: Final = 5_000
+"""No sensor is held to remember more: 64 KiB at 12 bytes an interval (two values of three channels)."""
+REPORTS_BETWEEN: Final = 2
+"""The answer comes behind the next report; the one after it shows whether it was lost."""
+
+
+def request(gaps: Sequence[Gap], waited: int, now_ms: int) -> tuple[Gap, RequestHistory] | None:
+    """The gap of one sensor to ask for now, and what to send; None: nothing, or not yet.
+
+    `waited` counts the sensor's reports since it was asked last or sent history last, whichever is later.
+    Each request for a gap that brings nothing doubles the wait; the last tries are a day apart and more at
+    usual intervals, so that a sensor out of reach is not given up within an hour. `now_ms` is UTC.
+    """
+    for gap in sorted(gaps, key=lambda gap: gap.to_ms, reverse=True):
+        forgotten = now_ms - gap.to_ms > 1000 * gap.interval_s * MEMORY_INTERVALS
+        if not gap.given_up and not forgotten and waited >= REPORTS_BETWEEN << gap.asked:
+            return gap, _exactly(gap)
+    return None
+
+
+def _exactly(gap: Gap) -> RequestHistory:
+    """Its intervals and no other; the newest of them if there are more than one request names."""
+    half_s = gap.interval_s / 2
+    to_s = gap.to_ms / 1000
+    from_s = max(gap.from_ms / 1000, to_s - MOST_INTERVALS * gap.interval_s)
+    return RequestHistory(gap.channel, round(from_s + half_s), round(to_s + half_s))
