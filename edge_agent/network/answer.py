@@ -55,6 +55,9 @@ class TxResult(enum.Enum):
     NO_TX_ACK = "no_tx_ack"
     NO_ROUTE = "no_route"
     REFUSED = "refused"
+    QUEUE_FULL = "queue_full"
+    NO_TRANSMITTER = "no_transmitter"
+    STOPPED = "stopped"
 
     @property
     def sentence(self) -> str:
@@ -78,8 +81,8 @@ _SENTENCES = {
         "Fewer confirmed uplinks and faster data rates help."
     ),
     TxResult.TX_FREQ: (
-        "The packet forwarder may not send on that frequency. Look at tx_freq_min and tx_freq_max in its "
-        "configuration."
+        "Nobody may send on that frequency in this region, or the packet forwarder may not: look at "
+        "tx_freq_min and tx_freq_max in its configuration."
     ),
     TxResult.TX_POWER: "The packet forwarder cannot send with that power. Look at its table of powers.",
     TxResult.GPS_UNLOCKED: "The packet forwarder wants GPS time for it and has none.",
@@ -92,6 +95,12 @@ _SENTENCES = {
         "(serv_port_down)?"
     ),
     TxResult.REFUSED: "The packet forwarder refused it for a reason of its own; its word is in the detail.",
+    TxResult.QUEUE_FULL: "More answers wait than one transmitter can ever send.",
+    TxResult.NO_TRANSMITTER: (
+        "That radio cannot answer: it is a recording, or its frames come without the counter (tmst) that "
+        "times an answer."
+    ),
+    TxResult.STOPPED: "The agent ended before it was handed over.",
 }
 
 

@@ -88,6 +88,8 @@ def take_answers(
         mac = _take(mac, one.commands[0], answer, admitted, moment, region)
         if len(mac.refused) > len(before.refused):
             notes.append(f"{one.commands[0].name} was refused: {answer.fields()}")
+    if len(answers) > len(asked) and kind not in STICKY:
+        notes.append(f"{kind.__name__} came {len(answers)} times for {len(asked)} requests")
     return Taken(mac, tuple(notes))
 
 

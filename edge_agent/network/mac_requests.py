@@ -175,8 +175,8 @@ def _channels(mac: MacState, want: MacState, region: Region) -> Iterator[Command
     """NewChannelReq for channels that are missing, different or too many, then DlChannelReq."""
     for index in sorted({channel.index for channel in (*mac.channels, *want.channels)}):
         channel = want.channel(index)
-        if channel == mac.channel(index):
-            continue
+        if channel == mac.channel(index) or (channel is None and mac.enabled <= {index}):
+            continue  # the last channel in use stays until there is another
         request = NewChannelReq(index, 0, 0, 0)
         if channel is not None:
             request = NewChannelReq(index, channel.uplink_hz, channel.max_data_rate, channel.min_data_rate)

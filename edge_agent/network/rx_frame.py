@@ -23,7 +23,7 @@ class RxFrame:
     `monotonic_ns` is CLOCK_BOOTTIME of this host at the end of reception, worked out from the
     concentrator's counter where there is one, else the arrival. `gps_ms` is UTC in milliseconds since 1970 by
     the concentrator's GPS, None without. `snr_db` is None for FSK. `raw` is the rxpk as it came (JSON text),
-    for `tail --raw`.
+    for `tail --raw`. `host` and `forwarder` name the packet forwarder that heard it, where there is one.
     """
 
     phy_payload: bytes
@@ -38,3 +38,4 @@ class RxFrame:
     forwarder: EUI64 | None  # EUI in the forwarder's header
     counter_us: int | None  # 32-bit concentrator counter, end of reception
     raw: str = ""
+    host: str = ""
