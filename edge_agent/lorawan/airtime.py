@@ -1,12 +1,15 @@
-"""How long a LoRa frame is on air (SX1276 datasheet, section 4.1.1.7; SF5 and SF6: SX1261/2, 6.1.4)."""
+"""How long a frame is on air (LoRa: SX1276 datasheet, section 4.1.1.7; SF5 and SF6: SX1261/2, 6.1.4)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
 CodingRate = Literal["4/5", "4/6", "4/7", "4/8"]
+
+FSK_FRAMING_BYTES = 11
+"""Preamble 5, sync word 3, length 1 and CRC 2 around an FSK payload, in both directions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,18 @@ def airtime_us(length: int, modulation: Modulation) -> int:
     """Time on air of a PHYPayload of `length` bytes, in microseconds."""
     preamble = modulation.preamble_symbols + (6.25 if modulation.spreading_factor < 7 else 4.25)
     return round((preamble + payload_symbols(length, modulation)) * modulation.symbol_us)
+
+
+def fsk_airtime_us(length: int, bit_rate: int) -> int:
+    """Time on air of a PHYPayload of `length` bytes in FSK of `bit_rate` bit/s, in microseconds."""
+    return ceil((length + FSK_FRAMING_BYTES) * 8 * 1_000_000 / bit_rate)
+
+
+def downlink_airtime_us(length: int, data_rate: str) -> int:
+    """Time on air of a downlink of `length` bytes: LoRa ones ("SF9BW125") have no CRC, FSK is bit/s."""
+    if data_rate.isdigit():
+        return fsk_airtime_us(length, int(data_rate))
+    return airtime_us(length, replace(modulation_of(data_rate), crc=False))
 
 
 def modulation_of(data_rate: str) -> Modulation:

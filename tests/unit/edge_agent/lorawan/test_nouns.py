@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edge_agent.lorawan.aes128 import AES128
-from edge_agent.lorawan.airtime import Modulation, airtime_us, modulation_of
+from edge_agent.lorawan.airtime import Modulation, airtime_us, downlink_airtime_us, modulation_of
 from edge_agent.lorawan.cflist import CFList, parse_cflist
 from edge_agent.lorawan.fcnt import full_f_cnt, other_f_cnts
 from edge_agent.lorawan.fhdr import FHDR, FCtrl
@@ -194,6 +194,20 @@ def test_directions_and_confirmation() -> None:
 )
 def test_airtime(length: int, data_rate: str, airtime: int) -> None:
     assert airtime_us(length, modulation_of(data_rate)) == airtime
+
+
+@pytest.mark.parametrize(
+    ("length", "data_rate", "airtime"),
+    [
+        # without CRC: (12.25 + 8 + ceil((8·24 − 4·7 + 28)/28)·5) · 1.024 ms
+        (24, "SF7BW125", 56_576),
+        (17, "SF12BW125", 1_155_072),
+        (24, "50000", 5_600),
+        (1, "300", 320_000),
+    ],
+)
+def test_airtime_of_downlinks(length: int, data_rate: str, airtime: int) -> None:
+    assert downlink_airtime_us(length, data_rate) == airtime
 
 
 def test_low_data_rate_optimisation_follows_the_symbol() -> None:
