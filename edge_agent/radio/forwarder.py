@@ -15,6 +15,9 @@ from edge_agent.radio.rxpk import RxPk
 from edge_agent.radio.stat import Stat
 from edge_codecs.identifiers import EUI64
 
+TX_ACK_ERRORS = (
+    "TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED",
+)  # fmt: skip
 STAT_VALID_NS = 15 * 60 * 1_000_000_000  # a position said longer ago does not vouch for `time`
 
 Address = tuple[str, int]
@@ -27,9 +30,10 @@ class Forwarder:
     (CLOCK_BOOTTIME, nanoseconds) that it belongs to.
     """
 
-    def __init__(self, eui: EUI64, source: str, known: Offset | None = None) -> None:
+    def __init__(self, eui: EUI64, source: str, known: Offset | None = None, host: str = "") -> None:
         self.eui = eui
         self.source = source
+        self.host = host
         self.counter_map = CounterMap(known)
         self.gps: tuple[int, int] | None = None  # monotonic ns, UTC ms
         self.stat: Stat | None = None
@@ -41,6 +45,7 @@ class Forwarder:
         self.crc_bad = 0
         self.flaws: Counter[str] = Counter()
         self.tx_acks: Counter[str] = Counter()
+        self.tx_acks_unexpected = 0
         self._gps_time = GpsTime()
         self._stat_ns = 0
 
@@ -64,10 +69,15 @@ class Forwarder:
         self.seen_ns = arrival_ns
         self.downlink_address = address
 
-    def tx_ack(self, message: TxAck, arrival_ns: int) -> None:
-        """Take a TX_ACK."""
+    def tx_ack(self, message: TxAck, arrival_ns: int, *, expected: bool) -> None:
+        """Take a TX_ACK. `expected`: a downlink was waiting for it."""
         self.seen_ns = arrival_ns
-        self.tx_acks[message.error or "OK"] += 1
+        if not expected:
+            self.tx_acks_unexpected += 1
+        elif message.error and message.error not in TX_ACK_ERRORS:
+            self.tx_acks["other"] += 1
+        else:
+            self.tx_acks[message.error or "OK"] += 1
 
     def _dated(
         self, rxpks: tuple[RxPk, ...], arrival_ns: int, clock: Callable[[], ClockReading | None]
@@ -89,7 +99,7 @@ class Forwarder:
                 self.gps = (monotonic_ns, utc_ms)
             if rxpk.crc is Crc.BAD:
                 self.crc_bad += 1
-            frames.append(frame_of(rxpk, monotonic_ns, utc_ms, self.source, self.eui))
+            frames.append(frame_of(rxpk, monotonic_ns, utc_ms, self.source, self.eui, self.host))
         return frames
 
     def _has_gps(self, now_ns: int) -> bool:
@@ -112,13 +122,14 @@ class Forwarder:
             "gps_refused": self._gps_time.refused,
             "downlinks": "possible" if self.downlink_address else "no PULL_DATA yet",
             "tx_acks": dict(self.tx_acks),
+            "tx_acks_unexpected": self.tx_acks_unexpected,
             "stat_s_ago": _seconds(now_ns - self._stat_ns) if stat else None,
             "stat": {name: getattr(stat, name) for name in stat.__slots__} if stat else None,
         }
 
 
 def frame_of(
-    rxpk: RxPk, monotonic_ns: int, gps_ms: int | None, source: str, forwarder: EUI64 | None
+    rxpk: RxPk, monotonic_ns: int, gps_ms: int | None, source: str, forwarder: EUI64 | None, host: str = ""
 ) -> RxFrame:
     """The frame that an rxpk describes."""
     return RxFrame(
@@ -134,6 +145,7 @@ def frame_of(
         forwarder=forwarder,
         counter_us=rxpk.counter_us,
         raw=rxpk.raw,
+        host=host,
     )
 
 

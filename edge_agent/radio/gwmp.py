@@ -79,6 +79,15 @@ def acknowledgement(datagram: bytes) -> bytes | None:
     return None
 
 
+def is_of_downlinks(datagram: bytes) -> bool:
+    """Whether it is a PULL_DATA or a TX_ACK; then `parse_datagram` gives PullData or TxAck."""
+    return (
+        len(datagram) >= HEADER_BYTES
+        and datagram[0] in VERSIONS
+        and datagram[3] in (Kind.PULL_DATA, Kind.TX_ACK)
+    )
+
+
 def parse_datagram(datagram: bytes) -> PushData | PullData | TxAck | NotGwmp:
     """Read what a forwarder sent to us. Never raises."""
     if len(datagram) < HEADER_BYTES:

@@ -5,23 +5,41 @@ When more than `WAITING_DATAGRAMS` or `WAITING_BYTES` wait, the door stops readi
 the kernel's buffer, which is larger and outlives us if the socket is inherited. Nothing is dropped in here;
 what the kernel drops is counted. Asking for the next burst says that the last one is on disk: until then an
 inherited socket keeps its datagrams, and a killed process loses none.
+
+What concerns downlinks (PULL_DATA, TX_ACK) is dealt with as it is read, for it cannot wait for the disk.
+Such a datagram stays in the row all the same, as one that is done with: the kernel forgets in the order of
+arrival.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_agent.clock import Clock, ClockReading
+from edge_agent.network.answer import TxResult
 from edge_agent.network.rx_frame import RxFrame
 from edge_agent.radio.forwarder import Forwarder
-from edge_agent.radio.gwmp import NotGwmp, PullData, PushData, TxAck, acknowledgement, parse_datagram
+from edge_agent.radio.gwmp import (
+    NotGwmp,
+    PullData,
+    PushData,
+    TxAck,
+    acknowledgement,
+    is_of_downlinks,
+    parse_datagram,
+    pull_resp,
+)
 from edge_agent.radio.offset_file import OffsetFile
+from edge_agent.radio.tx_acks import AwaitedTxAcks
+from edge_agent.radio.txpk import TxFrame, TxOutcome, outcome_of, txpk
 from edge_agent.radio.udp_socket import Address, UdpSocket
 from edge_codecs.identifiers import EUI64
 from edge_codecs.reading import TimeQuality
@@ -34,6 +52,15 @@ MAX_FORWARDERS = 64  # the port has no authentication: strangers must not fill o
 SAVE_EVERY_NS = 30 * 1_000_000_000
 
 log = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    """A datagram that was read; `is_done` if there are no frames to be taken out of it."""
+
+    data: bytes
+    address: Address
+    arrival_ns: int
+    is_done: bool
 
 
 class SemtechUdp:
@@ -61,8 +88,9 @@ class SemtechUdp:
         self._known = self._offset_file.load() if self._offset_file else {}
         self._saved_ns = 0
         self._counts: Counter[str] = Counter()
-        self._waiting: deque[tuple[bytes, Address, int]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
+        self._tx_acks = AwaitedTxAcks(int.from_bytes(os.urandom(2)))  # none of an earlier process
         self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None  # set while we read
         self._stopped = False
@@ -88,10 +116,11 @@ class SemtechUdp:
                 burst: list[RxFrame] = []
                 datagrams = 0
                 while self._waiting and len(burst) < BURST_FRAMES:
-                    datagram, address, arrival_ns = self._waiting.popleft()
-                    self._waiting_bytes -= len(datagram)
-                    datagrams += bool(datagram)
-                    burst += self._frames_in(datagram, address, arrival_ns)
+                    waiting = self._waiting.popleft()
+                    self._waiting_bytes -= len(waiting.data)
+                    datagrams += bool(waiting.data)
+                    if not waiting.is_done:
+                        burst += self._frames_in(waiting)
                 self._read_on()
                 if burst:
                     yield burst
@@ -145,39 +174,73 @@ class SemtechUdp:
             if answer is not None and not self._udp.send(answer, datagram.address):
                 self._counts["acks_failed"] += 1
             self._counts["datagrams"] += 1
-            self._waiting.append((datagram.data, datagram.address, now_ns - datagram.age_ns))
+            waiting = _Waiting(
+                datagram.data, datagram.address, now_ns - datagram.age_ns, is_of_downlinks(datagram.data)
+            )
+            if waiting.is_done:
+                self._of_downlinks(waiting)
+            self._waiting.append(waiting)
             self._waiting_bytes += len(datagram.data)
         if self._waiting:
             self._news.set()
         return more
 
-    def _frames_in(self, datagram: bytes, address: Address, arrival_ns: int) -> list[RxFrame]:
-        message = parse_datagram(datagram)
-        if isinstance(message, NotGwmp):
+    def _of_downlinks(self, waiting: _Waiting) -> None:
+        message = parse_datagram(waiting.data)
+        assert isinstance(message, PullData | TxAck)
+        forwarder = self._forwarder(message.gateway, waiting.address[0])
+        forwarder.protocol = waiting.data[0]
+        if isinstance(message, PullData):
+            forwarder.pull(message, waiting.address, waiting.arrival_ns)
+        else:
+            expected = self._tx_acks.take(message, waiting.address)
+            forwarder.tx_ack(message, waiting.arrival_ns, expected=expected)
+
+    def _frames_in(self, waiting: _Waiting) -> list[RxFrame]:
+        message = parse_datagram(waiting.data)
+        if not isinstance(message, PushData):
+            assert isinstance(message, NotGwmp)
             self._counts["not_gwmp"] += 1
             return []
-        forwarder = self._forwarder(message.gateway, address[0])
-        forwarder.protocol = datagram[0]
-        match message:
-            case PushData():
-                return forwarder.push(message, arrival_ns, self._clock.in_step)
-            case PullData():
-                forwarder.pull(message, address, arrival_ns)
-            case TxAck():
-                forwarder.tx_ack(message, arrival_ns)
-        return []
+        forwarder = self._forwarder(message.gateway, waiting.address[0])
+        forwarder.protocol = waiting.data[0]
+        return forwarder.push(message, waiting.arrival_ns, self._clock.in_step)
 
     def _forwarder(self, eui: EUI64, host: str) -> Forwarder:
         forwarder = self._forwarders.get((eui, host))
         if forwarder is not None:
             return forwarder
-        forwarder = Forwarder(eui, self.name, self._known.get((eui, host)))
+        forwarder = Forwarder(eui, self.name, self._known.get((eui, host)), host)
         if len(self._forwarders) >= MAX_FORWARDERS:
             self._counts["too_many_forwarders"] += 1
             return forwarder  # its frames are taken, dated by arrival
         log.info("packet forwarder %s at %s", eui, host)
         self._forwarders[eui, host] = forwarder
         return forwarder
+
+    def has_route(self, forwarder: EUI64, host: str) -> bool:
+        """Whether this forwarder has said where its downlinks are to go."""
+        known = self._forwarders.get((forwarder, host))
+        return known is not None and known.downlink_address is not None
+
+    async def transmit(self, frame: TxFrame, wait_s: float) -> TxOutcome:
+        """Hand a frame to its forwarder at once, then wait so long for what becomes of it (TX_ACK)."""
+        forwarder = self._forwarders.get((frame.forwarder, frame.host))
+        if forwarder is None or forwarder.downlink_address is None:
+            return TxOutcome(TxResult.NO_ROUTE)
+        address, version = forwarder.downlink_address, forwarder.protocol
+        token, ack = self._tx_acks.expect(frame.forwarder, address)
+        try:
+            if not self._udp.send(pull_resp(token, txpk(frame), version), address):
+                return TxOutcome(TxResult.NO_ROUTE, "the system would not send")
+            if version == 1:
+                return TxOutcome(TxResult.SENT, "version 1 has no TX_ACK")
+            async with asyncio.timeout(wait_s):
+                return outcome_of(await ack)
+        except TimeoutError:
+            return TxOutcome(TxResult.NO_TX_ACK)
+        finally:
+            self._tx_acks.forget(token)
 
     def _save(self, *, now: bool = False) -> None:
         if self._offset_file is None:

@@ -78,13 +78,16 @@ def test_time_counts_as_gps_only_beside_a_position():
 def test_status():
     forwarder = Forwarder(GATEWAY, "here")
     push(forwarder, 10, {"stat": -1}, {"data": "?"}, {}, stat={"rxnb": 3, "ackr": 100.0})
-    forwarder.tx_ack(parse_datagram(tx_ack(b"ab", GATEWAY, "TOO_LATE")), 11 * NS)
-    forwarder.tx_ack(parse_datagram(tx_ack(b"ab", GATEWAY)), 12 * NS)
+    forwarder.tx_ack(parse_datagram(tx_ack(b"ab", GATEWAY, "TOO_LATE")), 11 * NS, expected=True)
+    forwarder.tx_ack(parse_datagram(tx_ack(b"ab", GATEWAY, "ODD")), 11 * NS, expected=True)
+    forwarder.tx_ack(parse_datagram(tx_ack(b"ab", GATEWAY, "FORGED")), 11 * NS, expected=False)
+    forwarder.tx_ack(parse_datagram(tx_ack(b"ab", GATEWAY)), 12 * NS, expected=True)
     status = forwarder.status(20 * NS)
     json.dumps(status)
     assert status["frames"] == 2
     assert status["crc_bad"] == 1
     assert status["flaws"] == {"data": 1}
-    assert status["tx_acks"] == {"TOO_LATE": 1, "OK": 1}
+    assert status["tx_acks"] == {"TOO_LATE": 1, "other": 1, "OK": 1}
+    assert status["tx_acks_unexpected"] == 1
     assert status["stat"]["rxnb"] == 3
     assert (status["seen_s_ago"], status["frame_s_ago"]) == (8, 10)
