@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
@@ -24,7 +25,10 @@ from edge_agent.health.rejections import Rejections
 from edge_agent.health.tail import Tail
 from edge_agent.intake import Intake, Radio
 from edge_agent.lorawan.netid import NetID
-from edge_agent.network.admit import Activations
+from edge_agent.lorawan.regions import REGIONS
+from edge_agent.network.network_server import NetworkServer
+from edge_agent.network.policy import EXPERIMENTAL, Policy
+from edge_agent.radio.duty_cycle_file import DutyCycleFile
 from edge_agent.radio.inherited_sockets import inherited_sockets
 from edge_agent.radio.replay import Replay
 from edge_agent.radio.semtech_udp import SemtechUdp
@@ -35,6 +39,7 @@ from edge_agent.sync.identity import load_identity
 from edge_agent.sync.mqtt import MqttLink
 from edge_agent.sync.patient import PatientUploader, Syncing
 from edge_agent.sync.uploader import Uploader
+from edge_agent.transmitter import Transmitter
 from edge_codecs.identifiers import GatewayId
 
 if TYPE_CHECKING:
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("edge_agent")
 
 HOUSEKEEPING_S = 10.0
+COVERAGE_S = 2.0
 STOP_S = 5.0
 
 
@@ -62,24 +68,33 @@ async def run(settings: Settings) -> None:
             boot=clock.boot,
         )
     )
-    activations = Activations()
-    for session in await store.call(lambda opened: opened.sessions()):
-        activations.add(session)
+    network = await _network(settings, store)
 
     rejections, tail = Rejections(), Tail()
-    net_ids = [NetID.parse(text) for text in settings.gateway.net_ids]
-    intake = Intake(activations, net_ids, store, clock, rejections, tail)
+    intake = Intake(network, store, clock, rejections, tail)
     inherited = inherited_sockets(os.environ, os.getpid())
     radios = [_radio(entry, clock, inherited) for entry in settings.radio]
+    transmitter = _transmitter(settings, radios, clock, intake)
     uploader = await _uploader(settings, store, clock)
     commands = Commands(
-        settings, provided.level, clock, store, activations, intake, radios, uploader, rejections
+        settings,
+        provided.level,
+        clock,
+        store,
+        network,
+        intake,
+        radios,
+        uploader,
+        rejections,
+        transmitter.status,
     )
     control = ControlServer(settings.health.control_socket, commands.handlers(), {"tail": tail.watch})
 
-    receiving = {radio.name: intake.receive(radio) for radio in radios}
+    receiving = {radio.name: intake.receive(radio, transmitter) for radio in radios}
     others = {
         "control": control.serve(),
+        "transmitter": transmitter.run(),
+        "coverage": _coverage(store, network),
         "housekeeping": _housekeeping(store, clock, radios, rejections),
         "watchdog": _watchdog(store),
     }
@@ -95,6 +110,31 @@ async def run(settings: Settings) -> None:
         for radio in radios:
             radio.close()
         await store.close()
+
+
+async def _network(settings: Settings, store: StoreThread) -> NetworkServer:
+    """The network server with all devices and gaps as the store has them."""
+    net_ids = [NetID.parse(text) for text in settings.gateway.net_ids]
+    wanted = {name: value for name, value in vars(settings.network).items() if name != "antenna_gain_dbi"}
+    policy = Policy(net_id=net_ids[0] if net_ids else EXPERIMENTAL, **wanted)
+    network = NetworkServer(REGIONS[settings.gateway.region], policy, net_ids, secrets.randbelow)
+    for device in await store.call(lambda opened: opened.network_devices()):
+        network.add(device)
+    return network
+
+
+def _transmitter(settings: Settings, radios: Sequence[Radio], clock: Clock, intake: Intake) -> Transmitter:
+    """Sends through those radios that can; the hour of the duty cycle outlives a restart of the agent."""
+    senders = [radio for radio in radios if isinstance(radio, SemtechUdp)]
+    folders = [entry.map_directory for entry in settings.radio if entry.type == "semtech_udp"]
+    return Transmitter(
+        senders,
+        REGIONS[settings.gateway.region],
+        clock,
+        intake.sent,
+        antenna_gain_dbi=settings.network.antenna_gain_dbi,
+        file=DutyCycleFile(folders[0] / "duty-cycle.json", clock.boot) if folders else None,
+    )
 
 
 def _radio(entry: SemtechUdpRadio | ReplayRadio, clock: Clock, inherited: list[socket.socket]) -> Radio:
@@ -186,6 +226,13 @@ async def _housekeeping(
         await store.count_rejections(rejections)
         await store.tidy(clock.in_step())
         await asyncio.sleep(HOUSEKEEPING_S)
+
+
+async def _coverage(store: StoreThread, network: NetworkServer) -> None:
+    """Note which intervals are there, and tell the network server which are missing."""
+    while True:
+        network.gaps_are(await store.cover())
+        await asyncio.sleep(COVERAGE_S)
 
 
 async def _watchdog(store: StoreThread) -> None:
