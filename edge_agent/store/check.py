@@ -2,7 +2,8 @@
 
 Every page is authenticated by its HMAC, SQLite checks the structure, and the numbers must add up: each
 batch's rows are there, its hash is the hash of what it says, it follows the batch before, and each row of the
-stream is in exactly one batch or in none, or was let go.
+stream is in exactly one batch or in none, or was let go. Sessions are devices' own and have numbers that were
+given; what is known of a channel does not overlap.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from edge_agent.store.head import Head, unbatched
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.migrations import expect_current, released
 from edge_agent.store.row_ranges import from_text
+from edge_codecs.identifiers import DevEUI
 from edge_codecs.manifest import Lane, Manifest, RowRange, link
 
 _MOST_FINDINGS: Final = 20
@@ -66,6 +68,7 @@ def check(path: Path, key: StoreKey) -> CheckReport:
             rows = database.value("SELECT count(*) FROM uplinks")
             batches = database.value("SELECT count(*) FROM batches")
             findings += _numbers(database)
+            findings += _devices(database)
     except StoreDamaged as error:
         if not findings:
             findings.append(str(error))
@@ -127,3 +130,36 @@ def _all_there(
         )
         if there != rows.count:
             yield f"of rows {rows.first} … {rows.last} (in {where}) {rows.count - there} are missing"
+
+
+_DEVICE_FAULTS: Final = {
+    "a session of {} is nobody's": (
+        "SELECT dev_eui FROM sessions WHERE dev_eui NOT IN (SELECT dev_eui FROM devices)"
+    ),
+    "{} has no keys": (
+        "SELECT dev_eui FROM devices d WHERE app_key IS NULL AND NOT EXISTS "
+        "(SELECT 1 FROM sessions s WHERE s.dev_eui = d.dev_eui AND s.pending = 0)"
+    ),
+    "{} has a session whose number was not given": (
+        "SELECT dev_eui FROM devices d WHERE last_session < "
+        "(SELECT max(session) FROM sessions s WHERE s.dev_eui = d.dev_eui)"
+    ),
+    "the session of {} is newer than the one that is to follow it": (
+        "SELECT s.dev_eui FROM sessions s JOIN sessions p ON p.dev_eui = s.dev_eui AND p.pending = 1 "
+        "WHERE s.pending = 0 AND s.session >= p.session"
+    ),
+    "{} has a downlink whose number was not given": (
+        "SELECT dev_eui FROM downlinks WHERE number > (SELECT last_downlink FROM life)"
+    ),
+    "the coverage of {} overlaps": (
+        "SELECT dev_eui FROM (SELECT dev_eui, from_ms, lag(to_ms) OVER "
+        "(PARTITION BY dev_eui, channel ORDER BY from_ms) AS before_ms FROM coverage) "
+        "WHERE from_ms <= before_ms"
+    ),
+}
+
+
+def _devices(database: Database) -> Iterator[str]:
+    for text, query in _DEVICE_FAULTS.items():
+        for (dev_eui,) in database.all(f"{query} LIMIT {_MOST_FINDINGS}"):
+            yield text.format(DevEUI(dev_eui))

@@ -4,6 +4,9 @@ A page that fails its authentication takes the rows on it along, and leaves the 
 reading goes on behind the damage with a new connection, in steps shorter than a page holds rows. Pages
 of the schema, which say where the tables begin, can be made anew (`schema_pages`).
 
+The coverage is not copied but worked out again from the rows. Numbers that must not be used twice go up, as
+in a copy (`doubt`).
+
 Every step can be repeated: the marker file names where the damaged store is set aside, first as a second name
 of the same file, so that there is a store at `path` at every moment.
 """
@@ -23,9 +26,10 @@ from edge_agent.store.files import LOG_SUFFIXES, beside, damage_marker, free_nam
 from edge_agent.store.head import Head, begin_life, begin_stream
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.lock import WriterLock
+from edge_agent.store.mending import mend
 from edge_agent.store.row_ranges import from_text, merged, without
 from edge_agent.store.schema_pages import copy_with_new_schema_pages
-from edge_codecs.identifiers import GatewayId
+from edge_codecs.identifiers import DevEUI, GatewayId
 from edge_codecs.manifest import RowRange
 
 log = logging.getLogger(__name__)
@@ -60,6 +64,8 @@ class Salvaged:
     rows_lost: int | None
     """None where even their number was lost."""
     devices: int
+    devices_lost: tuple[DevEUI, ...]
+    """Those whose keys were lost: they have to be added again."""
     damaged: tuple[str, ...]
     """Tables that could not be read in full."""
 
@@ -89,11 +95,12 @@ def salvage_locked(path: Path, key: StoreKey) -> Salvaged | None:
         source.remove()
     damage_marker(path).unlink()
     log.error(
-        "the store was damaged: %d rows and %d devices are saved, %s rows lost; not readable in full: %s; "
-        "the damaged file is %s",
+        "the store was damaged: %d rows and %d devices are saved, %s rows lost; "
+        "devices that lost their keys: %s; not readable in full: %s; the damaged file is %s",
         salvaged.rows,
         salvaged.devices,
         "an unknown number of" if salvaged.rows_lost is None else salvaged.rows_lost,
+        ", ".join(map(str, salvaged.devices_lost)) or "none",
         ", ".join(salvaged.damaged) or "nothing",
         aside,
     )
@@ -173,7 +180,7 @@ def _copy(source: _Source, target: Database, aside: Path) -> Salvaged:
                 _insert(target, table, rows)
         if lost:
             damaged.append(table)
-    _mend(target)
+    devices_lost = tuple(mend(target))
     head = Head.load(target)
     lost_rows = None
     count = target.value("SELECT count(*) FROM uplinks")
@@ -181,20 +188,24 @@ def _copy(source: _Source, target: Database, aside: Path) -> Salvaged:
         lost_rows = max(head.last_id - head.rows_gone - count, 0)
     target.execute("UPDATE life SET rows_gone = ?", (head.last_id - count,))
     begin_stream(target, head.gateway, _loose(target, head))
-    return Salvaged(aside, count, lost_rows, target.value("SELECT count(*) FROM devices"), tuple(damaged))
+    devices = target.value("SELECT count(*) FROM devices")
+    return Salvaged(aside, count, lost_rows, devices, devices_lost, tuple(damaged))
 
 
 def _life(source: _Source, target: Database) -> Row | None:
     """Copy the one row of `life`; without it the stream starts from nothing, and all rows go again."""
     begin_life(target, _NOBODY)
     try:
-        rows = source.all("SELECT gateway, base, highest_id, rows_gone, counted, confirmed FROM life")
+        rows = source.all(
+            "SELECT gateway, base, highest_id, rows_gone, counted, last_downlink, confirmed FROM life"
+        )
     except StoreDamaged:
         return None
     if not rows:
         return None
     target.execute(
-        "UPDATE life SET gateway = ?, base = ?, highest_id = ?, rows_gone = ?, counted = ?, confirmed = ?",
+        "UPDATE life SET gateway = ?, base = ?, highest_id = ?, rows_gone = ?, counted = ?, "
+        "last_downlink = ?, confirmed = ?",
         rows[0],
     )
     return rows[0]
@@ -262,22 +273,6 @@ def _insert(target: Database, table: str, rows: list[Row]) -> None:
     if rows:
         marks = ", ".join("?" * len(rows[0]))
         target.execute_many(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)  # noqa: S608 - our names
-
-
-def _mend(target: Database) -> None:
-    """Put in place what other rows refer to and what was lost."""
-    target.execute(
-        "INSERT OR IGNORE INTO boots SELECT DISTINCT boot, 'lost ' || boot FROM uplinks "
-        "WHERE boot NOT IN (SELECT number FROM boots)"
-    )
-    target.execute(
-        "INSERT INTO spans (number, boot) SELECT span, min(boot) FROM uplinks WHERE span IS NOT NULL "
-        "AND span NOT IN (SELECT number FROM spans) GROUP BY span"
-    )
-    target.execute(
-        "INSERT OR IGNORE INTO former_devices (dev_eui, session) SELECT dev_eui, max(session) FROM uplinks "
-        "WHERE dev_eui NOT IN (SELECT dev_eui FROM devices) GROUP BY dev_eui"
-    )
 
 
 def _loose(target: Database, head: Head) -> list[RowRange]:

@@ -13,7 +13,15 @@ from edge_agent.store.check import check
 from edge_agent.store.errors import StoreFull
 from edge_agent.store.store import Store
 from edge_codecs.manifest import Lane
-from tests.rig.store import KEY, Now, clock, open_store, session, uplink
+from tests.rig.store import (
+    KEY,
+    Now,
+    clock,
+    f_cnts_up,
+    open_store,
+    session,
+    uplink,
+)
 
 BYTES = 64 * 1024
 
@@ -89,7 +97,7 @@ def test_on_a_full_disk_confirmed_rows_make_room(disk: Path) -> None:
     for _ in range(20):
         count, kept = keep(store, count), kept + 50
     assert not store.status().ballast
-    assert store.sessions()[0].f_cnt_up == count - 1
+    assert f_cnts_up(store)[0] == count - 1
     assert store.status().rows_unbatched == kept
     store.close()
     assert check(disk / "store.db", KEY).sound

@@ -16,7 +16,17 @@ from edge_agent.store.reader import Reader
 from edge_agent.store.store import FormedBatch, Store
 from edge_codecs.manifest import Lane, link
 from edge_codecs.rows import decode_rows
-from tests.rig.store import KEY, START_MS, Now, clock, mac_only, open_store, session, uplink
+from tests.rig.store import (
+    KEY,
+    START_MS,
+    Now,
+    clock,
+    f_cnts_up,
+    mac_only,
+    open_store,
+    session,
+    uplink,
+)
 
 DEVICES = 3
 BYTES = 2_000
@@ -167,7 +177,7 @@ class StoreModel(RuleBasedStateMachine):
         assert status.last_batch == (self.last.number if self.last else 0)
         assert self.numbers <= set(range(1, status.last_row + 1))
         assert len(self.numbers) + len(self.due) == status.last_row
-        assert [one.f_cnt_up for one in self.store.sessions()] == [n - 1 if n else None for n in self.f_cnt]
+        assert f_cnts_up(self.store) == [n - 1 if n else None for n in self.f_cnt]
 
     @precondition(lambda self: hasattr(self, "store"))
     @rule()

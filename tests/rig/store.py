@@ -7,13 +7,17 @@ from pathlib import Path
 from edge_agent.clock import ClockReading
 from edge_agent.lorawan.identifiers import DevAddr
 from edge_agent.lorawan.keys import AES128Key
+from edge_agent.lorawan.registration import Registration
 from edge_agent.lorawan.session import Session
+from edge_agent.lorawan.version import LoRaWANVersion
+from edge_agent.network.changes import JoinAnswered
+from edge_agent.network.device import Device, NetworkSession
 from edge_agent.network.outcome import Admitted
 from edge_agent.network.rx_frame import Crc, RxFrame
 from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.store import Store
 from edge_codecs.clipr import CentiCelsius, Extremes, Report, encode
-from edge_codecs.identifiers import DevEUI, GatewayId
+from edge_codecs.identifiers import DevEUI, GatewayId, JoinEUI
 from edge_codecs.reading import TimeQuality
 
 KEY = StoreKey(bytes(range(32)))
@@ -64,12 +68,39 @@ def uplink(
     )
 
 
-def mac_only(device: int, f_cnt: int, *, at_s: float = 0.0) -> Admitted:
+def mac_only(device: int, f_cnt: int, *, at_s: float = 0.0, session: int = 0) -> Admitted:
     """A frame without a payload: its counter moves, and there is no row."""
     like = uplink(device, f_cnt, at_s=at_s)
     return Admitted(
-        like.dev_eui, 0, f_cnt, False, True, b"\x02", None, b"", None, None, like.frame, "clipr", 1
+        like.dev_eui, session, f_cnt, False, True, b"\x02", None, b"", None, None, like.frame, "clipr", 1
     )
+
+
+def registration(number: int, version: LoRaWANVersion = LoRaWANVersion.V1_0_4) -> Registration:
+    """Of device 0, 1, …, which joins; with root keys of its own."""
+    app, nwk = (AES128Key(bytes([kind, number & 0xFF]) * 8) for kind in (0xB1, 0xB2))
+    join_eui = JoinEUI(b"\x0a" * 8)
+    return Registration(
+        dev_eui(number), join_eui, version, app, nwk if version is LoRaWANVersion.V1_1 else None
+    )
+
+
+def joined(number: int, join_nonce: int, **nonce: int) -> JoinAnswered:
+    """A join of device 0, 1, … is answered; `nonce` is dev_nonce, rj_count_0 or rj_count_1."""
+    nwk, app = (AES128Key(bytes([kind, join_nonce & 0xFF]) * 8) for kind in (0xC1, 0xC2))
+    keys = Session(dev_eui(number), DevAddr(join_nonce.to_bytes(4)), "1.0", nwk, nwk, nwk, app, join_nonce)
+    return JoinAnswered(dev_eui(number), join_nonce, NetworkSession(keys), **nonce)
+
+
+def f_cnts_up(store: Store) -> list[int | None]:
+    """The highest counter of each device's session."""
+    return [one.session and one.session.session.f_cnt_up for one in store.network_devices()]
+
+
+def session_of(device: Device) -> Session:
+    """The session of a device that has one."""
+    assert device.session is not None
+    return device.session.session
 
 
 def clock(at_s: float, *, boot: str = BOOT, boot_ms: int = START_MS) -> ClockReading:

@@ -13,7 +13,18 @@ from edge_agent.store.errors import ReceiptMismatch
 from edge_agent.store.store import FormedBatch, Store
 from edge_codecs.manifest import MAX_RANGES, Lane, Manifest, RowRange, link
 from edge_codecs.rows import decode_rows
-from tests.rig.store import GATEWAY, KEY, START_MS, Now, clock, dev_eui, open_store, session, uplink
+from tests.rig.store import (
+    GATEWAY,
+    KEY,
+    START_MS,
+    Now,
+    clock,
+    dev_eui,
+    f_cnts_up,
+    open_store,
+    session,
+    uplink,
+)
 
 LIVE, BACKLOG = Lane.LIVE, Lane.BACKLOG
 MANY, BYTES = 1_000, 64 * 1024
@@ -299,7 +310,7 @@ def test_numbers_chain_and_counters_outlive_the_pruning_of_all_rows(
     assert store.status().rows == 1, "the last batch stays: it is the head of the chain"
     store.close()
     again = open_store(path)
-    assert again.sessions()[0].f_cnt_up == 4
+    assert f_cnts_up(again)[0] == 4
     assert again.keep([uplink(0, 5)], clock(0)) == 6
     batch = form(again, LIVE)
     assert (batch.number, batch.ranges, batch.previous) == (4, (RowRange(6, 1),), link(last.hash))
@@ -322,7 +333,7 @@ def test_the_highest_number_survives_though_its_row_went(
     store.close()
     again = open_store(path, now=now)
     assert again.status().rows == 1
-    assert again.sessions()[0].f_cnt_up == 1
+    assert f_cnts_up(again)[0] == 1
     assert again.keep([uplink(0, 2, at_s=100)], clock(100)) == 3
     again.close()
     assert check(path, KEY).sound

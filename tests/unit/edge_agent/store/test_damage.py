@@ -13,6 +13,7 @@ from edge_agent.errors import AgentError
 from edge_agent.network.reason import Reason
 from edge_agent.store.check import check
 from edge_agent.store.connection import PAGE_BYTES, SALT_BYTES, connect
+from edge_agent.store.doubt import F_CNT_DOWN_STEP, JOIN_NONCE_STEP
 from edge_agent.store.errors import StoreDamaged, StoreLocked
 from edge_agent.store.files import damage_marker
 from edge_agent.store.reader import Reader
@@ -20,7 +21,17 @@ from edge_agent.store.salvage import salvage
 from edge_agent.store.store import Store
 from edge_codecs.manifest import Lane
 from edge_codecs.rows import decode_rows
-from tests.rig.store import KEY, Now, clock, dev_eui, open_store, session, uplink
+from tests.rig.store import (
+    KEY,
+    Now,
+    clock,
+    dev_eui,
+    f_cnts_up,
+    open_store,
+    session,
+    session_of,
+    uplink,
+)
 
 DEVICES, F_CNTS = 4, 100
 BYTES = 64 * 1024
@@ -39,7 +50,7 @@ def write(path: Path) -> None:
     assert confirmed is not None
     store.form_batch(50, BYTES, Lane.BACKLOG)
     store.receipt(1, confirmed.hash, 1)
-    store._save_counters()  # so that opening does not read all rows for them
+    store._save()  # so that opening does not read all rows for them
     store.close()
 
 
@@ -69,7 +80,7 @@ def use(path: Path) -> None:
     """Touch everything, as the agent would in its life."""
     store = open_store(path, now=Now(1e6))
     try:
-        newest = store.devices()[0].session.f_cnt_up
+        newest = f_cnts_up(store)[0]
         assert newest is not None
         store.keep([uplink(0, newest + 1, at_s=1)], clock(1))
         while store.form_batch(100, BYTES, Lane.BACKLOG) is not None:
@@ -170,7 +181,7 @@ def test_whichever_page_is_damaged_the_store_goes_on_with_the_rest(path: Path, s
         assert set(rows) <= set(ALL)
         lost_rows.append(len(ALL) - len(rows))
         store = open_store(path)
-        lost_devices += len(store.sessions()) < DEVICES
+        lost_devices += len(store.network_devices()) < DEVICES
         store.close()
         assert list(path.parent.glob("store.db.damaged-1")), "the damaged file is still there"
         assert (path.parent / "store.db.damaged-1").read_bytes()[page * PAGE_BYTES + 100] != sound[
@@ -186,7 +197,7 @@ def test_a_store_that_does_not_open_is_salvaged_at_once(path: Path, caplog: pyte
     flip(path, 100)
     store = open_store(path, now=Now(1e6))
     assert store.status().rows == 400
-    assert [one.f_cnt_up for one in store.sessions()] == [99] * DEVICES
+    assert f_cnts_up(store) == [99] * DEVICES
     store.keep([uplink(0, 100, at_s=1)], clock(1))
     store.close()
     assert "the store was damaged: 400 rows and 4 devices are saved" in caplog.text
@@ -273,7 +284,7 @@ def test_a_salvage_that_is_interrupted_is_done_again(
         with contextlib.suppress(Interrupted):
             salvage(path, KEY)
     again = open_store(path, now=Now(1e6))
-    assert again.sessions()[0].f_cnt_up == 100
+    assert f_cnts_up(again)[0] == 100
     again.close()
     assert check(path, KEY).sound
     assert set(kept(path)) >= {(bytes(dev_eui(0)), 100)}
@@ -293,7 +304,10 @@ def test_a_device_whose_keys_are_lost_gets_the_next_session_when_it_is_added_aga
     database.close()
     flip(path, 100)
     store = open_store(path)
-    assert store.add_device(session(0)).number == 1
+    device = store.add_device(session(0))
+    assert session_of(device).number == 0 + JOIN_NONCE_STEP + 1
+    assert device.session is not None
+    assert device.session.n_f_cnt_down == F_CNTS + F_CNT_DOWN_STEP, "no more downlinks than uplinks"
     store.close()
 
 

@@ -19,10 +19,12 @@ from tests.rig.store import (
     START_MS,
     clock,
     dev_eui,
+    f_cnts_up,
     mac_only,
     open_store,
     report,
     session,
+    session_of,
     uplink,
 )
 
@@ -61,14 +63,10 @@ def again(path: Path, store: Store) -> Iterator[Callable[[], Store]]:
         other.close()
 
 
-def f_cnts(store: Store) -> list[int | None]:
-    return [one.f_cnt_up for one in store.sessions()]
-
-
 def test_rows_are_numbered_in_the_order_of_acceptance(store: Store) -> None:
     assert store.keep([uplink(0, 1), uplink(1, 1), uplink(0, 2)], clock(1)) == 3
     assert store.keep([uplink(1, 5)], clock(2)) == 4
-    assert f_cnts(store) == [2, 5]
+    assert f_cnts_up(store) == [2, 5]
 
 
 def test_counter_and_row_outlive_a_power_cut_together(
@@ -76,7 +74,7 @@ def test_counter_and_row_outlive_a_power_cut_together(
 ) -> None:
     store.keep([uplink(0, 7)], clock(1))
     reopened = again()
-    assert f_cnts(reopened) == [7, None]
+    assert f_cnts_up(reopened) == [7, None]
     with Reader.open(path, KEY) as reader:
         assert [row.f_cnt for row in reader.uplinks()] == [7]
 
@@ -88,7 +86,7 @@ def test_counters_are_right_whether_their_table_has_followed_or_not(
     for f_cnt in range(0, count, 10):
         store.keep([uplink(0, n) for n in range(f_cnt, min(f_cnt + 10, count))], clock(1))
     before = store.devices()
-    assert before[0].session.f_cnt_up == count - 1
+    assert session_of(before[0].device).f_cnt_up == count - 1
     assert before[0].uplinks == count
     with Reader.open(path, KEY) as reader:
         assert reader.devices() == before
@@ -101,7 +99,7 @@ def test_a_frame_of_mac_commands_moves_the_counter_and_makes_no_row(
     store.keep([uplink(0, 1), mac_only(0, 2), mac_only(1, 9)], clock(1))
     assert store.keep([mac_only(0, 3)], clock(1)) == 1
     reopened = again()
-    assert f_cnts(reopened) == [3, 9]
+    assert f_cnts_up(reopened) == [3, 9]
     assert reopened.status().rows == 1
 
 
@@ -120,7 +118,7 @@ def test_a_counter_that_was_taken_is_our_bug_and_changes_nothing(
     store.keep([uplink(0, 5)], clock(1))
     with pytest.raises(AgentBug, match="taken before"):
         store.keep([uplink(1, 1), uplink(0, f_cnt)], clock(1))
-    assert f_cnts(store) == [5, None]
+    assert f_cnts_up(store) == [5, None]
     assert store.keep([uplink(1, 1)], clock(1)) == 2, "no number is lost to a rollback"
 
 
@@ -133,16 +131,16 @@ def test_the_same_counter_twice_in_one_burst_is_our_bug(store: Store) -> None:
 def test_an_uplink_of_a_device_that_was_just_removed_is_kept(store: Store) -> None:
     store.remove_device(dev_eui(0))
     assert store.keep([uplink(0, 1)], clock(1)) == 1
-    assert [one.dev_eui for one in store.sessions()] == [dev_eui(1)]
+    assert [one.dev_eui for one in store.network_devices()] == [dev_eui(1)]
 
 
 def test_an_uplink_of_a_session_that_was_just_reset_leaves_the_new_counter_alone(store: Store) -> None:
     store.keep([uplink(0, 5)], clock(1))
-    assert store.reset_counter(dev_eui(0)).number == 1
+    assert session_of(store.reset_counter(dev_eui(0))).number == 1
     store.keep([uplink(0, 6)], clock(1))
-    assert store.sessions()[0].f_cnt_up is None
+    assert f_cnts_up(store)[0] is None
     store.keep([uplink(0, 0, session=1)], clock(1))
-    assert store.sessions()[0].f_cnt_up == 0
+    assert f_cnts_up(store)[0] == 0
 
 
 def test_after_a_reset_old_rows_do_not_come_back_as_its_counter(
@@ -150,7 +148,7 @@ def test_after_a_reset_old_rows_do_not_come_back_as_its_counter(
 ) -> None:
     store.keep([uplink(0, 5)], clock(1))
     store.reset_counter(dev_eui(0))
-    assert f_cnts(again()) == [None, None]
+    assert f_cnts_up(again()) == [None, None]
 
 
 def test_an_empty_burst_is_kept_too(store: Store) -> None:
@@ -201,22 +199,22 @@ def test_what_a_forwarder_makes_up_fits_a_batch_all_the_same(store: Store, path:
 def test_devices_are_added_all_or_none(store: Store) -> None:
     with pytest.raises(UsageError, match="here already"):
         store.add_devices([session(2), session(0)])
-    assert [one.dev_eui for one in store.sessions()] == [dev_eui(0), dev_eui(1)]
+    assert [one.dev_eui for one in store.network_devices()] == [dev_eui(0), dev_eui(1)]
     assert store.keep([uplink(2, 1)], clock(1)) == 1  # not known, kept all the same
 
 
 def test_a_session_comes_back_as_it_was_given(store: Store) -> None:
     given = session(7, f_cnt_up=41)
-    assert store.add_device(given) == given
-    assert given in store.sessions()
+    assert session_of(store.add_device(given)) == given
+    assert given in [session_of(one) for one in store.network_devices()]
 
 
 def test_a_device_that_comes_back_gets_the_next_session(store: Store) -> None:
     store.reset_counter(dev_eui(0))
     store.remove_device(dev_eui(0))
-    assert store.add_device(session(0)).number == 2
+    assert session_of(store.add_device(session(0))).number == 2
     store.keep([uplink(0, 0, session=2)], clock(1))
-    assert store.sessions()[0].f_cnt_up == 0
+    assert f_cnts_up(store)[0] == 0
 
 
 def test_what_is_not_here_cannot_be_removed_or_reset(store: Store) -> None:
@@ -242,7 +240,7 @@ def test_when_a_device_was_heard_last(store: Store) -> None:
 def test_when_a_device_was_heard_last_is_dated_later_without_a_clock(store: Store, *, saved: bool) -> None:
     store.keep([uplink(0, 1, at_s=5)], None)
     if saved:
-        store._save_counters()
+        store._save()
     assert store.devices()[0].last_seen_ms is None
     store.clock_in_step(clock(9))
     assert store.devices()[0].last_seen_ms == START_MS + 5000

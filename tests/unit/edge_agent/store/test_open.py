@@ -16,7 +16,16 @@ from edge_agent.store.key_provider import StoreKey
 from edge_agent.store.migrations import Migration, expect_current, migrate, released
 from edge_agent.store.reader import Reader
 from edge_codecs.identifiers import GatewayId
-from tests.rig.store import BOOT, GATEWAY, KEY, clock, open_store, session, uplink
+from tests.rig.store import (
+    BOOT,
+    GATEWAY,
+    KEY,
+    clock,
+    f_cnts_up,
+    open_store,
+    session,
+    uplink,
+)
 
 OTHER_KEY = StoreKey(bytes(range(100, 132)))
 
@@ -230,8 +239,8 @@ def test_the_store_of_each_released_schema_opens(tmp_path: Path) -> None:
         path.chmod(0o600)
         store = open_store(path, boot=BOOT, gateway=GATEWAY)
         status = store.status()
-        assert (status.rows, len(store.sessions())) == (40, 2)
-        assert [entry.session.f_cnt_up for entry in store.devices()] == [19, 19]
+        assert (status.rows, len(store.network_devices())) == (40, 2)
+        assert f_cnts_up(store) == [19, 19]
         store.close()
         assert check(path, KEY).sound
         with Reader.open(path, KEY) as reader:

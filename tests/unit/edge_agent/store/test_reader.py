@@ -13,7 +13,16 @@ import pytest
 from edge_agent.store.export import COLUMNS, disarmed, write_csv, write_json_lines
 from edge_agent.store.reader import Query, Reader
 from edge_agent.store.store import Store
-from tests.rig.store import GATEWAY, KEY, START_MS, clock, dev_eui, open_store, session, uplink
+from tests.rig.store import (
+    GATEWAY,
+    KEY,
+    START_MS,
+    clock,
+    dev_eui,
+    open_store,
+    session,
+    uplink,
+)
 
 PINNED = [
     "dev_eui",

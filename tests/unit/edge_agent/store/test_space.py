@@ -13,7 +13,15 @@ from edge_agent.store.reader import Reader
 from edge_agent.store.space import Ballast
 from edge_agent.store.store import Store
 from edge_codecs.manifest import Lane
-from tests.rig.store import KEY, Now, clock, open_store, session, uplink
+from tests.rig.store import (
+    KEY,
+    Now,
+    clock,
+    f_cnts_up,
+    open_store,
+    session,
+    uplink,
+)
 
 BYTES = 64 * 1024
 CAP = 1_000_000
@@ -63,7 +71,7 @@ def test_a_full_store_drops_nothing_stays_within_its_bytes_and_drains(path: Path
     assert count > 5_000, "a store of a megabyte holds some thousand rows"
     assert bytes_on_disk(path) <= CAP
     assert store.status().rows == count
-    assert store.sessions()[0].f_cnt_up == count - 1
+    assert f_cnts_up(store)[0] == count - 1
     assert confirm_all(store) == count
     assert store.keep([uplink(0, count, at_s=1)], clock(1)) == count + 1
     store.close()
@@ -159,7 +167,7 @@ def test_a_disk_that_stays_full_says_so_and_nothing_half_is_kept(path: Path) -> 
     store.close()
     again = open_store(path)
     assert again.status().rows == 0
-    assert again.sessions()[0].f_cnt_up is None
+    assert f_cnts_up(again)[0] is None
     assert again.keep([uplink(0, 1)], clock(1)) == 1
     again.close()
 
@@ -172,6 +180,6 @@ def test_after_a_full_disk_the_same_uplinks_are_kept_once(path: Path) -> None:
         store.keep([uplink(0, 1), uplink(0, 2)], clock(1))
     disk.left = 0
     assert store.keep([uplink(0, 1), uplink(0, 2)], clock(1)) == 2
-    assert store.sessions()[0].f_cnt_up == 2
+    assert f_cnts_up(store)[0] == 2
     store.close()
     assert check(path, KEY).sound

@@ -16,7 +16,16 @@ from edge_agent.store.store import FormedBatch, Store
 from edge_codecs.identifiers import GatewayId
 from edge_codecs.manifest import Lane
 from edge_codecs.rows import decode_rows
-from tests.rig.store import KEY, START_MS, Now, clock, open_store, session, uplink
+from tests.rig.store import (
+    KEY,
+    START_MS,
+    Now,
+    clock,
+    f_cnts_up,
+    open_store,
+    session,
+    uplink,
+)
 
 BYTES = 64 * 1024
 
@@ -80,7 +89,7 @@ def expect_new_stream(path: Path, store: Store, old: bytes) -> None:
     assert batches[0].previous == b""
     assert f_cnts(batches) == list(range(5, 11))
     assert numbers(batches) == list(range(1, 7))
-    assert store.sessions()[0].f_cnt_up == 12
+    assert f_cnts_up(store)[0] == 12
     assert store.keep([uplink(0, 13, at_s=600)], clock(600)) == 7
     assert check(path, KEY).sound
 
@@ -164,7 +173,7 @@ def test_former_rows_are_pruned_like_confirmed_ones(path: Path) -> None:
     store.begin_stream()
     assert store.prune(START_MS + 10**12) == 6
     assert all_f_cnts(path) == list(range(5, 11))
-    assert store.sessions()[0].f_cnt_up == 12
+    assert f_cnts_up(store)[0] == 12
     assert store.status().rows == 6
     assert check(path, KEY).sound
     store.close()
