@@ -16,7 +16,7 @@ NARROW_CHANNELS = frozenset(range(NARROW))
 NARROW_ON, NARROW_OFF = 6, 7  # ChMaskCntl; ChMask then names the wide channels
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class FixedPlan(Region):
     """A region with a fixed channel plan. `downlink_channels_hz` are the eight of RX1."""
 

@@ -41,7 +41,7 @@ class SubBand:
     max_eirp_dbm: float
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Region:
     """A region with a dynamic channel plan; a region is equal to itself only.
 
@@ -80,6 +80,9 @@ class Region:
     downlink_dwell_time: bool = False
     default_dwell_time: bool = False
 
+    def __repr__(self) -> str:
+        return f"<region {self.name}>"
+
     @property
     def is_fixed_plan(self) -> bool:
         """Whether all channels are numbered beforehand (US915, AU915)."""
@@ -95,7 +98,7 @@ class Region:
         return next((index for index, known in self.data_rates_up.items() if known == text), None)
 
     def rx1_data_rate(self, up_data_rate: int, offset: int, downlink_dwell_time: bool) -> int:  # noqa: FBT001
-        """Data rate of RX1 after an uplink at `up_data_rate`. Raises KeyError or IndexError for none such."""
+        """Data rate of RX1 after an uplink at `up_data_rate`. Raises LookupError beyond the table."""
         table = (downlink_dwell_time and self.rx1_data_rates_dwell) or self.rx1_data_rates
         return table[up_data_rate][offset]
 

@@ -124,7 +124,7 @@ def _check(checksum: str, covered: str) -> None:
 def _crc16(text: str) -> int:
     """CRC-16/MODBUS: polynomial 0x8005 and all bytes reflected, from 0xFFFF."""
     crc = 0xFFFF
-    for byte in text.encode():
+    for byte in text.encode(errors="replace"):
         crc ^= byte
         for _ in range(8):
             crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)

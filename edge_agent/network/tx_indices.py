@@ -17,16 +17,13 @@ from functools import lru_cache
 from itertools import product
 
 from edge_agent.lorawan.region import Region
-from edge_agent.lorawan.regions.eu868 import EU868
 
 _MAX_DATA_RATES = 16
 _MAX_CHANNELS = 96  # CN470; US915 and AU915 have 72
 
 
 @lru_cache(maxsize=256)
-def tx_indices(
-    frequency_hz: int, data_rate: str, region: Region | None = EU868
-) -> tuple[tuple[int, int], ...]:
+def tx_indices(frequency_hz: int, data_rate: str, region: Region | None) -> tuple[tuple[int, int], ...]:
     """Every (TxDr, TxCh) that a frame heard like this may have been sent with, likeliest first.
 
     `region` None: not known.

@@ -39,12 +39,12 @@ FILE = Path(__file__).parents[5] / "shared" / "vectors" / "lorawan.json"
 LATER = {
     "station_json",
     "station_reject",
-    "qr_tr005",
-    "region_eu868",
-    "duty_cycle_eu868",
     "ping_offset",
 }
-"""Kinds of things that the agent does not have yet. A kind that is in neither list fails."""
+"""Kinds of things that the agent does not have yet."""
+
+ELSEWHERE = {"region_eu868", "duty_cycle_eu868", "qr_tr005"}
+"""Kinds of `test_region_vectors`. A kind that is nowhere fails."""
 
 Vector = dict[str, Any]
 
@@ -510,4 +510,4 @@ def test_data_frames_are_data_frames() -> None:
 
 
 def test_no_kind_is_forgotten() -> None:
-    assert {vector["kind"] for vector in VECTORS} == covered | LATER
+    assert {vector["kind"] for vector in VECTORS} == covered | LATER | ELSEWHERE
