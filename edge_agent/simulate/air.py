@@ -47,7 +47,7 @@ class Device:
 class Heard:
     """How the gateway heard one frame."""
 
-    channel: int
+    frequency_hz: int
     data_rate: str
     rssi_dbm: int
     snr_db: float
@@ -62,31 +62,39 @@ class Link:
         self._rssi_dbm = max(-129.0, self._rssi_dbm)
         margin_db = self._rssi_dbm - NOISE_FLOOR_DBM - _MARGIN_DB
         fitting = (sf for sf, least_db in _DEMODULATES_DB.items() if margin_db >= least_db)
-        self._data_rate = f"SF{next(fitting, 12)}BW125"
+        self.data_rate = f"SF{next(fitting, 12)}BW125"
 
-    def heard(self, weaker_db: float = 0.0) -> Heard:
-        """Signal values of the next frame, fading included."""
+    def heard(
+        self, weaker_db: float = 0.0, frequency_hz: int | None = None, data_rate: str | None = None
+    ) -> Heard:
+        """Signal values of the next frame, fading included. Its channel is any, its data rate the usual."""
         signal_dbm = self._rssi_dbm - weaker_db + self._rng.gauss(0, 2.5)
         snr_db = min(13.5, signal_dbm - NOISE_FLOOR_DBM + self._rng.gauss(0, 0.8))
         rssi_dbm = max(signal_dbm, NOISE_FLOOR_DBM + 1)  # what the channel measures includes the noise
-        channel = self._rng.randrange(len(CHANNELS_HZ))
-        return Heard(channel, self._data_rate, round(rssi_dbm), round(max(-21.0, snr_db) * 4) / 4)
+        return Heard(
+            frequency_hz or self._rng.choice(CHANNELS_HZ),
+            data_rate or self.data_rate,
+            round(rssi_dbm),
+            round(max(-21.0, snr_db) * 4) / 4,
+        )
 
 
 def rxpk_text(phy_payload: bytes, heard: Heard, counter_us: int, stat: int = 1) -> str:
     """The rxpk object as a packet forwarder writes it. `stat` 1: CRC right, -1: wrong."""
-    frequency_mhz = CHANNELS_HZ[heard.channel] / 1e6
-    rf_chain = 1 if heard.channel < 4 else 0
+    channel = CHANNELS_HZ.index(heard.frequency_hz) if heard.frequency_hz in CHANNELS_HZ else 0
+    rf_chain = 1 if channel < 4 else 0
     return (
-        f'{{"jver":1,"tmst":{counter_us & 0xFFFF_FFFF},"chan":{heard.channel},"rfch":{rf_chain},'
-        f'"freq":{frequency_mhz:.6f},"mid":{heard.channel},"stat":{stat},"modu":"LORA",'
+        f'{{"jver":1,"tmst":{counter_us & 0xFFFF_FFFF},"chan":{channel},"rfch":{rf_chain},'
+        f'"freq":{heard.frequency_hz / 1e6:.6f},"mid":{channel},"stat":{stat},"modu":"LORA",'
         f'"datr":"{heard.data_rate}","codr":"4/5","rssis":{heard.rssi_dbm},"lsnr":{heard.snr_db:.1f},'
         f'"foff":0,"rssi":{heard.rssi_dbm},"size":{len(phy_payload)},'
         f'"data":"{b64encode(phy_payload).decode()}"}}'
     )
 
 
-def stat_text(time: str, received: int, forwarded: int, ack_percent: float) -> str:
+def stat_text(
+    time: str, received: int, forwarded: int, ack_percent: float, asked: int = 0, sent: int = 0
+) -> str:
     """The stat object as a packet forwarder writes it; `time` such as "2026-11-24 09:00:00 GMT"."""
     return json.dumps(
         {
@@ -95,8 +103,8 @@ def stat_text(time: str, received: int, forwarded: int, ack_percent: float) -> s
             "rxok": forwarded,
             "rxfw": forwarded,
             "ackr": round(ack_percent, 1),
-            "dwnb": 0,
-            "txnb": 0,
+            "dwnb": asked,
+            "txnb": sent,
             "temp": 31.0,
         },
         separators=(",", ":"),

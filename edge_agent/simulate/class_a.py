@@ -118,6 +118,16 @@ class ClassADevice:
         gps_ms = self.gps_ms(at_us)
         return None if gps_ms is None else unix_ms_of_gps_ms(gps_ms)
 
+    def power_cycle(self) -> None:
+        """Switch it off and on: session, parameters and time are forgotten, nonces are not."""
+        if self.joiner is not None:
+            self.session = None
+        self._windows, self._last, self._asked = (), None, None
+        self._time = self._time_asked_us = None
+        self.adr_ack_cnt = 0
+        self.radio.reset()
+        self.mac.reset()
+
     def join_request(self, at_us: int) -> Sent:
         """Ask to join; a session that there was is forgotten. Raises ValueError for an ABP device."""
         if self.joiner is None:

@@ -1,4 +1,4 @@
-"""A packet forwarder made of software: sends receptions over UDP when their time has come."""
+"""A packet forwarder made of software: receptions go out over UDP in time, downlinks come back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Protocol
 
 from edge_agent.errors import ServiceUnavailable
 from edge_agent.radio.gwmp import Kind as GwmpKind
-from edge_agent.radio.gwmp import pull_data, push_data
+from edge_agent.radio.gwmp import pull_data, push_data, tx_ack
 from edge_agent.simulate.air import stat_text
+from edge_agent.simulate.jit import JitQueue, Transmission, parse_txpk
 from edge_agent.simulate.plan import Outcome
 from edge_agent.simulate.scenario import Kind, Reception
 from edge_codecs.identifiers import EUI64
@@ -24,6 +25,8 @@ MAX_OUTSTANDING = 32  # datagrams under way without an acknowledgement
 ACK_TIMEOUT_S = 0.5
 LAST_ACK_TIMEOUT_S = 2.0
 PROGRESS_EVERY_S = 0.5
+HEARTBEAT_S = 0.1  # how long to wait for anything at most
+_PULL_RESP_HEADER = 4  # bytes: towards a gateway there is no EUI
 
 
 class Ledger(Protocol):
@@ -55,15 +58,18 @@ class PacketForwarder:
     """Sends as the reference forwarder does: nothing again, and acknowledgements only counted.
 
     Unlike it, this one waits when `MAX_OUTSTANDING` datagrams have no answer, so that a flood does not
-    overrun the receiver's buffer unnoticed.
+    overrun the receiver's buffer unnoticed. The concentrator's counter begins with `start`.
     """
 
     def __init__(self, gateway: EUI64, host: str, port: int) -> None:
         """Raises ServiceUnavailable when the address cannot be used."""
         self.outcome = Outcome()
+        self.on_air: Callable[[Transmission], object] | None = None
         self._gateway = gateway
         self._token = 0
         self._outstanding: dict[bytes, float] = {}  # token: when it is given up
+        self._jit = JitQueue()
+        self.start()
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -74,38 +80,36 @@ class PacketForwarder:
                 hint="Give the address of the agent's radio port, such as 127.0.0.1 and 1700",
             ) from None
 
-    def run(
-        self,
-        groups: Iterable[list[Reception]],
-        ledger: Ledger | None,
-        progress: Callable[[Outcome], None] | None,
-        should_stop: Callable[[], bool],
-    ) -> Outcome:
-        """Send each group when its time has come, and wait for the last acknowledgements."""
-        begin_s = time.monotonic()
-        pull_s = stat_s = progress_s = begin_s
-        for group in groups:
-            due_s = begin_s + group[0].at_s
-            while True:
-                now_s = time.monotonic()
-                if should_stop():
-                    return self._finish(progress)
-                if now_s >= pull_s:
-                    pull_s = now_s + PULL_DATA_EVERY_S
-                    self._send(pull_data(self._next_token(), self._gateway))
-                if now_s >= stat_s:
-                    stat_s = now_s + STAT_EVERY_S
-                    self._push(f'{{"stat":{self._stat()}}}')
-                if progress is not None and now_s >= progress_s:
-                    progress_s = now_s + PROGRESS_EVERY_S
-                    progress(self.outcome)
-                if now_s >= due_s and len(self._outstanding) < MAX_OUTSTANDING:
-                    break
-                self._listen(min(0.1, max(due_s, now_s + 0.001) - now_s))
-            self._send_group(group, ledger)
-        return self._finish(progress)
+    def start(self) -> None:
+        """Time begins: the counter is 0."""
+        self._begin_s = time.monotonic()
+        self._pull_s = self._stat_s = self._progress_s = self._begin_s
 
-    def _send_group(self, group: list[Reception], ledger: Ledger | None) -> None:
+    @property
+    def counter_us(self) -> int:
+        """The concentrator's counter, not cut to 32 bits."""
+        return round((time.monotonic() - self._begin_s) * 1_000_000)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether one more datagram may go out."""
+        return len(self._outstanding) < MAX_OUTSTANDING
+
+    def beat(self, progress: Callable[[Outcome], None] | None) -> None:
+        """What a forwarder does from time to time: PULL_DATA, statistics; and tell how far it is."""
+        now_s = time.monotonic()
+        if now_s >= self._pull_s:
+            self._pull_s = now_s + PULL_DATA_EVERY_S
+            self._send(pull_data(self._next_token(), self._gateway))
+        if now_s >= self._stat_s:
+            self._stat_s = now_s + STAT_EVERY_S
+            self._push(f'{{"stat":{self._stat()}}}')
+        if progress is not None and now_s >= self._progress_s:
+            self._progress_s = now_s + PROGRESS_EVERY_S
+            progress(self.outcome)
+
+    def send_group(self, group: list[Reception], ledger: Ledger | None) -> None:
+        """Send what arrived together as one datagram, after the ledger has it."""
         for kind in Kind:
             count = sum(reception.kind is kind for reception in group)
             if count:
@@ -119,23 +123,8 @@ class PacketForwarder:
         if heard:
             self._push(f'{{"rxpk":[{",".join(heard)}]}}')
 
-    def _push(self, body: str) -> None:
-        token = self._next_token()
-        self._outstanding[token] = time.monotonic() + ACK_TIMEOUT_S
-        self.outcome = replace(self.outcome, datagrams=self.outcome.datagrams + 1)
-        self._send(push_data(token, self._gateway, body))
-        self._listen(0)
-
-    def _send(self, datagram: bytes) -> None:
-        """A refused datagram (nobody listens) is one without an acknowledgement, no more."""
-        try:
-            self._socket.settimeout(None)
-            self._socket.send(datagram)
-        except ConnectionRefusedError:
-            return
-
-    def _listen(self, timeout_s: float) -> None:
-        """Take acknowledgements: wait up to `timeout_s` for the first, then take all that are there."""
+    def listen(self, timeout_s: float) -> None:
+        """Take what comes: wait up to `timeout_s` for the first datagram, then take all that are there."""
         while True:
             try:
                 self._socket.settimeout(timeout_s)
@@ -144,8 +133,10 @@ class PacketForwarder:
                 continue  # the kernel tells of an earlier datagram
             except (BlockingIOError, TimeoutError):
                 break
-            if len(answer) >= 4 and answer[3] == GwmpKind.PUSH_ACK:
+            if len(answer) >= _PULL_RESP_HEADER and answer[3] == GwmpKind.PUSH_ACK:
                 self._outstanding.pop(answer[1:3], None)
+            elif len(answer) > _PULL_RESP_HEADER and answer[3] == GwmpKind.PULL_RESP:
+                self._take_downlink(answer[1:3], answer[_PULL_RESP_HEADER:])
             timeout_s = 0
         now_s = time.monotonic()
         late = [token for token, until_s in self._outstanding.items() if until_s <= now_s]
@@ -155,13 +146,47 @@ class PacketForwarder:
             unacknowledged = self.outcome.unacknowledged + len(late)
             self.outcome = replace(self.outcome, unacknowledged=unacknowledged)
 
-    def _finish(self, progress: Callable[[Outcome], None] | None) -> Outcome:
+    def finish(self, progress: Callable[[Outcome], None] | None) -> Outcome:
+        """Wait for the last acknowledgements."""
         until_s = time.monotonic() + LAST_ACK_TIMEOUT_S
         while self._outstanding and time.monotonic() < until_s:
-            self._listen(0.05)
+            self.listen(0.05)
         if progress is not None:
             progress(self.outcome)
         return self.outcome
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def _take_downlink(self, token: bytes, body: bytes) -> None:
+        transmission = parse_txpk(body)
+        if transmission is None:
+            return  # the reference forwarder does not answer such a one, either
+        taken = self._jit.take(transmission, self.counter_us)
+        if isinstance(taken, str):
+            self.outcome = replace(self.outcome, downlinks_refused=self.outcome.downlinks_refused + 1)
+            self._send(tx_ack(token, self._gateway, taken))
+            return
+        self.outcome = replace(self.outcome, downlinks=self.outcome.downlinks + 1)
+        self._send(tx_ack(token, self._gateway))
+        if self.on_air is not None:
+            self.on_air(taken)
+
+    def _push(self, body: str) -> None:
+        token = self._next_token()
+        self._outstanding[token] = time.monotonic() + ACK_TIMEOUT_S
+        self.outcome = replace(self.outcome, datagrams=self.outcome.datagrams + 1)
+        self._send(push_data(token, self._gateway, body))
+        self.listen(0)
+
+    def _send(self, datagram: bytes) -> None:
+        """A refused datagram (nobody listens) is one without an acknowledgement, no more."""
+        try:
+            self._socket.settimeout(None)
+            self._socket.send(datagram)
+        except ConnectionRefusedError:
+            return
 
     def _next_token(self) -> bytes:
         self._token = (self._token + 1) & 0xFFFF
@@ -169,15 +194,15 @@ class PacketForwarder:
 
     def _stat(self) -> str:
         outcome = self.outcome
-        forwarded = outcome.uplinks + outcome.duplicates + outcome.foreign + outcome.replays
+        forwarded = (
+            outcome.uplinks + outcome.signalling + outcome.duplicates + outcome.foreign + outcome.replays
+        )
         answered = outcome.datagrams - outcome.unacknowledged - len(self._outstanding)
         return stat_text(
             datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S GMT"),
             forwarded + outcome.bad_crc,
             forwarded,
             100 * answered / outcome.datagrams if outcome.datagrams else 100,
+            outcome.downlinks + outcome.downlinks_refused,
+            outcome.downlinks,
         )
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()

@@ -1,72 +1,44 @@
-"""All that reaches the gateway's antenna, in order of time. Pure: the same plan gives the same bytes."""
+"""All that reaches the antenna of sensors that only speak, in order of time. Pure: one plan, one result."""
 
 from __future__ import annotations
 
-import enum
 import heapq
 import json
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
+from edge_agent.lorawan.registration import Registration
 from edge_agent.lorawan.session import Session
-from edge_agent.simulate.air import Device, Heard, Link, damaged, foreign_frame, rxpk_text
+from edge_agent.simulate.air import Device, Link
+from edge_agent.simulate.identity import registration_of, session_of
 from edge_agent.simulate.plan import Simulation
-from edge_agent.simulate.sensor import Sensor, Spoken, session_of
+from edge_agent.simulate.sensor import Sensor, Spoken
+from edge_agent.simulate.surroundings import Kind, Reception, Surroundings
 from edge_codecs.clipr import encode
 
-REMEMBERED = 64  # frames that an attacker has recorded
-
-
-class Kind(enum.Enum):
-    """What a reception is, and which counter of the outcome it belongs to."""
-
-    UPLINK = "uplinks"
-    LOST = "lost"
-    DUPLICATE = "duplicates"
-    BAD_CRC = "bad_crc"
-    FOREIGN = "foreign"
-    REPLAY = "replays"
-
-
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """One frame at the antenna `at_s` seconds after the beginning, by the clock.
-
-    `rxpk` is what the forwarder says of it, "" when it was lost on the way. `ledger` is the line of an uplink
-    that the agent must store, "" for all else.
-    """
-
-    at_s: float
-    kind: Kind
-    rxpk: str
-    ledger: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    phy_payload: bytes
-    link: Link
+__all__ = ["Kind", "Reception", "devices_of", "receptions", "sessions_of"]
 
 
 def sessions_of(simulation: Simulation) -> list[Session]:
+    """Sensors that do not join, to enter with the agent."""
+    return [session_of(simulation.seed, number, simulation.f_cnt_start) for number in simulation.numbers]
+
+
+def devices_of(simulation: Simulation) -> list[Session | Registration]:
     """The devices to enter with the agent: what the devices file holds."""
-    first = simulation.first_sensor
-    return [
-        session_of(simulation.seed, number, simulation.f_cnt_start)
-        for number in range(first, first + simulation.sensors)
-    ]
+    if simulation.joins:
+        return [registration_of(simulation.seed, number) for number in simulation.numbers]
+    return [*sessions_of(simulation)]
 
 
 def receptions(simulation: Simulation, start_ms: int) -> Iterator[Reception]:
-    """Every reception of the plan. `start_ms` is the UTC of its beginning."""
-    numbers = range(simulation.first_sensor, simulation.first_sensor + simulation.sensors)
+    """Every reception of a plan without joins. `start_ms` is the UTC of its beginning."""
     air = _Air(simulation, start_ms)
     lives = [
         _numbered(index, Sensor(simulation.seed, number, simulation.interval_s, start_ms // 1000).speak())
-        for index, number in enumerate(numbers)
+        for index, number in enumerate(simulation.numbers)
     ]
     uplinks = 0
     spoken: Iterator[tuple[float, int, Spoken]] = heapq.merge(*lives)
@@ -91,51 +63,40 @@ class _Air:
         self._plan = simulation
         self._start_ms = start_ms
         seed = f"air|{simulation.seed}|{simulation.gateway}|{simulation.first_sensor}"
-        self._rng = Random(seed)  # noqa: S311  it must be repeatable, and guards nothing
+        rng = Random(seed)  # noqa: S311  it must be repeatable, and guards nothing
         self._devices = [Device(session) for session in sessions_of(simulation)]
-        self._links = [Link(self._rng) for _ in self._devices]
-        self._stranger = Link(self._rng)
-        self._recorded: deque[_Recorded] = deque(maxlen=REMEMBERED)
+        self._links = [Link(rng) for _ in self._devices]
+        self._surroundings = Surroundings(simulation, rng)
 
     def carry(self, at_s: float, index: int, spoken: Spoken) -> Iterator[Reception]:
         """One message of one sensor through the air, with what happens to it and around it."""
-        plan, roll, device, link = self._plan, self._rng.random, self._devices[index], self._links[index]
+        device, link = self._devices[index], self._links[index]
         f_port, payload = encode(spoken.message)
         f_cnt = device.f_cnt
         phy_payload = device.send(f_port, payload)
-        heard = link.heard()
-        if roll() < plan.foreign:
-            yield self._reception(at_s, Kind.FOREIGN, foreign_frame(self._rng), self._stranger.heard())
-        if self._recorded and roll() < plan.replays:
-            old = self._rng.choice(self._recorded)
-            yield self._reception(at_s, Kind.REPLAY, old.phy_payload, old.link.heard(6))
-        if roll() < plan.loss:
-            yield Reception(at_s, Kind.LOST, "")
-            return
-        if roll() < plan.bad_crc:
-            broken = damaged(phy_payload, self._rng)
-            yield self._reception(at_s, Kind.BAD_CRC, broken, link.heard(12), stat=-1)
-        self._recorded.append(_Recorded(phy_payload, link))
-        ledger = json.dumps(
-            {
-                "dev_eui": str(device.session.dev_eui),
-                "f_cnt": f_cnt,
-                "f_port": f_port,
-                "payload": payload.hex(),
-                "sent_at": self._utc(at_s),
-                "gateway": str(plan.gateway),
-            }
-        )
-        yield self._reception(at_s, Kind.UPLINK, phy_payload, heard, ledger=ledger)
-        if roll() < plan.duplicates:
-            yield self._reception(at_s, Kind.DUPLICATE, phy_payload, link.heard(20))
+        dev_eui = str(device.session.dev_eui)
+        for reception, is_own in self._surroundings.carry(at_s, phy_payload, link.heard(), link):
+            if is_own and reception.kind is Kind.UPLINK:
+                sent_ms = self._start_ms + round(at_s * 1000)
+                line = uplink_line(dev_eui, f_cnt, f_port, payload, sent_ms, self._plan)
+                yield replace(reception, ledger=line)
+            else:
+                yield reception
 
-    def _reception(
-        self, at_s: float, kind: Kind, phy_payload: bytes, heard: Heard, *, stat: int = 1, ledger: str = ""
-    ) -> Reception:
-        counter_us = round(at_s * 1_000_000)  # concentrators count from their start
-        return Reception(at_s, kind, rxpk_text(phy_payload, heard, counter_us, stat), ledger)
 
-    def _utc(self, at_s: float) -> str:
-        moment = datetime.fromtimestamp((self._start_ms + round(at_s * 1000)) / 1000, UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def uplink_line(
+    dev_eui: str, f_cnt: int, f_port: int, payload: bytes, sent_ms: int, plan: Simulation, session: int = 0
+) -> str:
+    """The ledger's line of an uplink that the agent must store."""
+    moment = datetime.fromtimestamp(sent_ms / 1000, UTC)
+    return json.dumps(
+        {
+            "dev_eui": dev_eui,
+            "session": session,
+            "f_cnt": f_cnt,
+            "f_port": f_port,
+            "payload": payload.hex(),
+            "sent_at": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "gateway": str(plan.gateway),
+        }
+    )

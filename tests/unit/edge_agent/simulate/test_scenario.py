@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from edge_agent.errors import UsageError
-from edge_agent.network.admit import Activations, Admitted, admit
+from edge_agent.network.admit import Activations, Admitted, JoinAsked, admit
 from edge_agent.network.reason import Reason
 from edge_agent.radio.forwarder import frame_of
 from edge_agent.radio.rxpk import RxPk, parse_rxpk
@@ -59,6 +59,9 @@ def test_the_agent_takes_what_the_ledger_says_and_nothing_else(f_cnt_start):
             assert not reception.rxpk
             continue
         outcome = admit(frame(reception), activations)
+        if isinstance(outcome, JoinAsked):
+            assert reception.kind is Kind.FOREIGN
+            continue
         if not isinstance(outcome, Admitted):
             assert reception.kind is not Kind.UPLINK
             reasons[reception.kind, outcome.reason] += 1

@@ -3,7 +3,8 @@ from itertools import islice, pairwise, takewhile
 
 import pytest
 
-from edge_agent.simulate.sensor import Sensor, session_of
+from edge_agent.simulate.identity import session_of
+from edge_agent.simulate.sensor import Sensor
 from edge_codecs.clipr import Event, EventKind, History, Report, Status, decode, encode
 
 START_S = 1_795_512_833
