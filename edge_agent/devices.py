@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_agent.clock import Clock
 from edge_agent.control import AgentNotRunning, ControlClient
-from edge_agent.errors import UsageError
-from edge_agent.lorawan.session import Session
+from edge_agent.device_facts import describe_device, describe_devices, describe_downlinks, downlink_facts
 from edge_agent.device_record import to_record
+from edge_agent.errors import UsageError
+from edge_agent.lorawan.regions import REGIONS
+from edge_agent.lorawan.registration import Registration
+from edge_agent.lorawan.session import Session
+from edge_agent.network.activations import Activations
+from edge_agent.network.device import Device
 from edge_agent.store.key_provider import load_store_key
-from edge_agent.store.store import DeviceEntry, RejectionSum, Store
+from edge_agent.store.store import Store
 from edge_codecs.identifiers import DevEUI, GatewayId
 
 if TYPE_CHECKING:
@@ -32,56 +36,146 @@ def open_store(settings: Settings) -> Store:
     )
 
 
+class Conflict(NamedTuple):
+    """Why a new device cannot be added to those that are here, and what to do."""
+
+    dev_eui: str
+    text: str
+    hint: str
+
+
+def conflicts(present: Sequence[Device], new: Sequence[Session | Registration]) -> list[Conflict]:
+    """All that stands against adding `new`, among themselves, too."""
+    here = {device.dev_eui for device in present}
+    found = [
+        Conflict(
+            str(device.dev_eui),
+            f"device {device.dev_eui} is here already",
+            f"To give it other keys, remove it first: edge-agent device remove {device.dev_eui}",
+        )
+        for device in new
+        if device.dev_eui in here
+    ]
+    sessions = [device for device in new if isinstance(device, Session)]
+    activations = Activations(sessions)
+    kept = [one.session for device in present for one in (device.session, device.pending) if one is not None]
+    for session in kept + sessions:
+        twin = activations.twin(session)
+        if twin is not None:
+            found.append(
+                Conflict(
+                    str(twin),
+                    f"device {twin} has the DevAddr and network key of {session.dev_eui}: "
+                    "nobody could tell their frames apart",
+                    "Was a label or a row copied? Give each sensor keys of its own",
+                )
+            )
+    return found
+
+
+def add_devices(store: Store, new: Sequence[Session | Registration]) -> list[Device]:
+    """Add all or none. Raises UsageError for the first conflict."""
+    for conflict in conflicts(store.network_devices(), new):
+        raise UsageError(conflict.text, hint=conflict.hint)
+    return store.add_devices(new)
+
+
 class DeviceDesk:
-    """Adds, removes and shows devices. Keys go over the control socket or into the store, nowhere else."""
+    """Adds, removes, shows and tells devices. Keys go over the control socket or into the store only.
+
+    All methods about one device raise UsageError if it is not here.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._region = REGIONS[settings.gateway.region]
         self._client = ControlClient(settings.health.control_socket)
 
-    def add(self, sessions: Sequence[Session]) -> list[str]:
-        """All or none; returns the DevEUIs. Raises UsageError for one that is here already."""
-        records = [to_record(session) for session in sessions]
+    def conflicts(self, devices: Sequence[Session | Registration]) -> list[Conflict]:
+        """What stands against adding them; nothing is changed."""
         try:
-            added: list[str] = self._client.call("device.add", sessions=records)["added"]
+            answer = self._client.call("device.check", devices=[to_record(device) for device in devices])
+            return [Conflict(**conflict) for conflict in answer]
+        except AgentNotRunning:
+            with self._store() as store:
+                return conflicts(store.network_devices(), devices)
+
+    def add(self, devices: Sequence[Session | Registration]) -> list[str]:
+        """All or none; returns the DevEUIs. Raises UsageError for one that is here already."""
+        try:
+            answer = self._client.call("device.add", devices=[to_record(device) for device in devices])
+            added: list[str] = answer["added"]
             return added
         except AgentNotRunning:
             with self._store() as store:
-                return [str(session.dev_eui) for session in store.add_devices(sessions)]
+                return [str(device.dev_eui) for device in add_devices(store, devices)]
 
     def remove(self, dev_eui: DevEUI) -> None:
-        """Raises UsageError if it is not here."""
+        """Forget a device and its keys."""
         try:
             self._client.call("device.remove", dev_eui=str(dev_eui))
         except AgentNotRunning:
             with self._store() as store:
                 store.remove_device(dev_eui)
 
-    def reset(self, dev_eui: DevEUI) -> None:
-        """Raises UsageError if it is not here."""
+    def reset(self, dev_eui: DevEUI) -> bool:
+        """Let a device begin anew. Returns whether it is one that joins."""
         try:
-            self._client.call("device.reset", dev_eui=str(dev_eui))
+            return bool(self._client.call("device.reset", dev_eui=str(dev_eui))["joins"])
         except AgentNotRunning:
             with self._store() as store:
-                store.reset_counter(dev_eui)
+                return store.reset_counter(dev_eui).registration is not None
 
-    def list(self) -> list[dict[str, Any]]:
+    def devices(self) -> list[dict[str, Any]]:
         """All devices, by DevEUI."""
         try:
             devices: list[dict[str, Any]] = self._client.call("device.list")
             return devices
         except AgentNotRunning:
             with self._store() as store:
-                return describe_devices(store)
+                return describe_devices(store, self._region)
 
     def show(self, dev_eui: DevEUI) -> dict[str, Any]:
-        """One device with its reasons. Raises UsageError if it is not here."""
+        """One device with its downlinks and reasons."""
         try:
             device: dict[str, Any] = self._client.call("device.show", dev_eui=str(dev_eui))
             return device
         except AgentNotRunning:
             with self._store() as store:
-                return describe_device(store, dev_eui)
+                return describe_device(store, dev_eui, self._region)
+
+    def tell(self, dev_eui: DevEUI, f_port: int, payload: bytes, *, confirmed: bool) -> dict[str, Any]:
+        """Queue a downlink for the device's next uplink."""
+        try:
+            entry: dict[str, Any] = self._client.call(
+                "downlink.add",
+                dev_eui=str(dev_eui),
+                f_port=f_port,
+                payload=payload.hex(),
+                confirmed=confirmed,
+            )
+            return entry
+        except AgentNotRunning:
+            created_ms = Clock(self._settings.clock.source).wall_ms()
+            with self._store() as store:
+                return downlink_facts(store.queue_downlink(dev_eui, f_port, payload, confirmed, created_ms))
+
+    def downlinks(self, dev_eui: DevEUI) -> list[dict[str, Any]]:
+        """What waits for the device, and what became of the last ones."""
+        try:
+            entries: list[dict[str, Any]] = self._client.call("downlink.list", dev_eui=str(dev_eui))
+            return entries
+        except AgentNotRunning:
+            with self._store() as store:
+                return describe_downlinks(store, dev_eui)
+
+    def clear(self, dev_eui: DevEUI) -> int:
+        """Drop what waits for the device; returns how many."""
+        try:
+            return int(self._client.call("downlink.clear", dev_eui=str(dev_eui))["cleared"])
+        except AgentNotRunning:
+            with self._store() as store:
+                return store.cancel_downlinks(dev_eui)
 
     @contextmanager
     def _store(self) -> Iterator[Store]:
@@ -90,55 +184,3 @@ class DeviceDesk:
             yield store
         finally:
             store.close()
-
-
-def describe_devices(store: Store) -> list[dict[str, Any]]:
-    """All devices, JSON-able and without keys."""
-    return [_entry(device, store.rejections(device.session.dev_eui)) for device in store.devices()]
-
-
-def describe_device(store: Store, dev_eui: DevEUI) -> dict[str, Any]:
-    """One device and why frames of it were not taken. Raises UsageError if it is not here."""
-    for device in store.devices():
-        if device.session.dev_eui == dev_eui:
-            sums = store.rejections(dev_eui)
-            return _entry(device, sums) | {"frames_not_taken": describe_rejections(sums)}
-    raise UsageError(f"there is no device {dev_eui}", hint="See: edge-agent device list")
-
-
-def describe_rejections(sums: Sequence[RejectionSum]) -> list[dict[str, Any]]:
-    """Reasons with counts and sentences."""
-    return [
-        {
-            "reason": entry.reason.value,
-            "count": entry.count,
-            "last_seen": utc(entry.last_seen_ms),
-            "sentence": entry.reason.sentence,
-        }
-        for entry in sums
-    ]
-
-
-def _entry(device: DeviceEntry, sums: Sequence[RejectionSum]) -> dict[str, Any]:
-    session = device.session
-    return {
-        "dev_eui": str(session.dev_eui),
-        "dev_addr": str(session.dev_addr),
-        "lorawan": session.lorawan,
-        "codec": f"{session.codec} {session.codec_version}",
-        "session": session.number,
-        "f_cnt_up": session.f_cnt_up,
-        "uplinks": device.uplinks,
-        "last_seen": utc(device.last_seen_ms),
-        "rssi_dbm": device.rssi_dbm,
-        "snr_db": device.snr_db,
-        "not_taken": sum(entry.count for entry in sums),
-    }
-
-
-def utc(milliseconds: int | None) -> str | None:
-    """UTC milliseconds as RFC 3339; None stays None."""
-    if milliseconds is None:
-        return None
-    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

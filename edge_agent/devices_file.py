@@ -72,7 +72,7 @@ def check_devices(text: str) -> DevicesFile:
         faults.append(Fault("", f"has more than {MAX_DEVICES} devices: split it"))
     devices: list[tuple[str, Session | Registration]] = []
     seen: dict[DevEUI, str] = {}
-    for place, entry in entries:
+    for place, entry in entries[:MAX_DEVICES]:
         device = read_entry(entry)
         if isinstance(device, tuple):
             faults += [Fault(place, fault) for fault in device]

@@ -8,7 +8,8 @@ import typer
 
 from edge_agent.cli.output import AsJson, Configuration, print_facts, print_json, print_lines, settings_of
 from edge_agent.control import ControlClient
-from edge_agent.devices import utc
+from edge_agent.device_facts import utc
+from edge_agent.network.answer import TxResult
 from edge_agent.settings import DEFAULT_FILE
 
 
@@ -67,6 +68,7 @@ def _facts(answer: dict[str, Any]) -> dict[str, object]:
     clock, store = answer["clock"], answer["store"]
     facts: dict[str, object] = {
         "gateway": answer["gateway_id"],
+        "region": answer["region"],
         "version": f"{answer['version']}, up {answer['uptime_s']} s, process {answer['pid']}",
         "clock": f"in step ({clock['quality']})"
         if clock["in_step"]
@@ -85,6 +87,7 @@ def _facts(answer: dict[str, Any]) -> dict[str, object]:
     facts |= {"devices": answer["devices"], "uplinks taken": f"{answer['uplinks_taken']} since the start"}
     for entry in answer["frames_not_taken"]:
         facts[f"  not taken: {entry['reason']}"] = f"{entry['count']}, last {entry['last_seen']}"
+    facts |= _downlink_facts(answer["downlinks"])
     for radio in answer["radios"]:
         facts["radio"] = radio["name"]
         for forwarder in radio.get("forwarders", ()):
@@ -95,6 +98,27 @@ def _facts(answer: dict[str, Any]) -> dict[str, object]:
         lost = radio.get("kernel_dropped")
         if lost:
             facts["  datagrams lost"] = f"{lost}: more came than this gateway could read"
+    return facts
+
+
+def _downlink_facts(downlinks: dict[str, Any] | None) -> dict[str, object]:
+    """What became of what was sent, and how much of the law's time on air is used."""
+    if downlinks is None:
+        return {"downlinks": "off: this gateway only listens"}
+    results = {name: count for name, count in downlinks["results"].items() if count}
+    waiting = f", {downlinks['waiting']} on their way" if downlinks["waiting"] else ""
+    facts: dict[str, object] = {"downlinks": f"{results.pop('sent', 0)} sent since the start{waiting}"}
+    for name, count in results.items():
+        facts[f"  not sent: {name}"] = count
+    if last := downlinks["last_failure"]:
+        facts["  last not sent"] = (
+            f"{last['what']} for {last['dev_eui']}, {last['s_ago']} s ago: {last['detail']}"
+        )
+        facts["  which means"] = TxResult(last["result"]).sentence
+    for transmitter in downlinks["transmitters"]:
+        for band, percent in transmitter["duty_cycle_percent"].items():
+            if percent:
+                facts[f"  on air {band} MHz"] = f"{percent} % of what the law allows in an hour"
     return facts
 
 

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge_agent.errors import UsageError
 from edge_agent.settings import Settings, load
+from edge_codecs.identifiers import DevEUI
 
 Configuration = Annotated[
     Path, typer.Option("--config", envvar="EDGE_AGENT_CONFIG", help="configuration file")
@@ -24,6 +26,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs")]
 def settings_of(config: Path) -> Settings:
     """The configuration of a command."""
     return load(config)
+
+
+def dev_eui_of(text: str) -> DevEUI:
+    """A DevEUI as it was typed. Raises UsageError."""
+    try:
+        return DevEUI.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), hint="See: edge-agent device list") from None
 
 
 def print_json(value: Any) -> None:
