@@ -147,9 +147,9 @@ def _registration(fields: _Fields) -> Registration | None:
     version = _version(fields)
     dev_eui = fields.parsed("dev_eui", DevEUI.parse, digits=16)
     join_eui = fields.parsed("join_eui", JoinEUI.parse, digits=16)
-    keys: dict[str, AES128Key | None] = {}
+    names = _ROOT_KEYS["1.0" if version is None else version.minor]
+    keys = {field: fields.key(field) for field in names}
     if version is not None:
-        keys = {field: fields.key(field) for field in _ROOT_KEYS[version.minor]}
         fields.strangers(version.minor, _ROOT_KEYS)
     revision = fields.one_of("region_revision", REGION_REVISIONS, REGION_REVISION)
     codec = _codec(fields)

@@ -49,6 +49,11 @@ class Fault:
     place: str
     text: str
 
+    @property
+    def position(self) -> int:
+        """To sort by: the number of its place, 0 for the whole file."""
+        return int(self.place.rpartition(" ")[2] or 0)
+
     def __str__(self) -> str:
         return f"{self.place}: {self.text}" if self.place else f"the file {self.text}"
 
@@ -84,7 +89,7 @@ def check_devices(text: str) -> DevicesFile:
             continue
         seen[device.dev_eui] = place
         devices.append((place, device))
-    return DevicesFile(tuple(devices), tuple(faults))
+    return DevicesFile(tuple(devices), tuple(sorted(faults, key=lambda fault: fault.position)))
 
 
 def parse_devices(text: str, name: str = "the devices file") -> list[Session | Registration]:

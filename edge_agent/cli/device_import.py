@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -77,7 +76,7 @@ def _all_faults(found: DevicesFile, desk: DeviceDesk) -> list[Fault]:
     places = {str(device.dev_eui): place for place, device in found.devices}
     here = desk.conflicts([device for _, device in found.devices])
     faults = [*found.faults, *(Fault(places[one.dev_eui], f"{one.text}. {one.hint}") for one in here)]
-    return sorted(faults, key=lambda fault: int("".join(re.findall("[0-9]+$", fault.place)) or 0))
+    return sorted(faults, key=lambda fault: fault.position)
 
 
 def _facts(place: str, device: Session | Registration) -> dict[str, str]:
