@@ -147,10 +147,11 @@ def _wishes(
 
 def _receiving(mac: MacState, want: MacState) -> Iterator[Commands]:
     """RXParamSetupReq without what was refused, RXTimingSetupReq."""
-    offset = _unless_refused(mac, "rx1_dr_offset", want.rx1_dr_offset, mac.rx1_dr_offset)
-    data_rate = _unless_refused(mac, "rx2_data_rate", want.rx2_data_rate, mac.rx2_data_rate)
-    frequency_hz = _unless_refused(mac, "rx2_frequency_hz", want.rx2_frequency_hz, mac.rx2_frequency_hz)
-    if (offset, data_rate, frequency_hz) != (mac.rx1_dr_offset, mac.rx2_data_rate, mac.rx2_frequency_hz):
+    names = ("rx1_dr_offset", "rx2_data_rate", "rx2_frequency_hz")
+    now = [getattr(mac, name) for name in names]
+    wish = [_unless_refused(mac, name, getattr(want, name), getattr(mac, name)) for name in names]
+    if wish != now and not any(pair in mac.refused for pair in zip(names, wish, strict=True)):
+        offset, data_rate, frequency_hz = wish
         yield (RXParamSetupReq(offset, data_rate, frequency_hz),)
     if mac.rx1_delay_s != want.rx1_delay_s:
         yield (RXTimingSetupReq(want.rx1_delay_s),)
@@ -184,7 +185,7 @@ def _channels(mac: MacState, want: MacState, region: Region) -> Iterator[Command
             yield (request,)
     for index, _ in mac.downlinks_hz:
         own_hz = own_downlink_hz(mac, index, region)
-        if own_hz is not None:
+        if own_hz is not None and mac.channel(index) == want.channel(index):
             dl_channel = DlChannelReq(index, own_hz)
             if ("dl_channel", wish_number(dl_channel)) not in mac.refused:
                 yield (dl_channel,)
