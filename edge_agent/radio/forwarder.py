@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from edge_agent.clock import ClockReading
 from edge_agent.lorawan.gps_time import unix_ms_of_gps_ms
 from edge_agent.network.rx_frame import Crc, RxFrame
-from edge_agent.radio.counter_map import CounterMap, Offset
+from edge_agent.radio.counter_map import CounterMap
+from edge_agent.radio.forwarder_file import KnownForwarder
 from edge_agent.radio.gps_time import GpsTime, utc_of_text
 from edge_agent.radio.gwmp import PullData, PushData, TxAck
 from edge_agent.radio.rxpk import RxPk
@@ -30,17 +31,19 @@ class Forwarder:
     (CLOCK_BOOTTIME, nanoseconds) that it belongs to.
     """
 
-    def __init__(self, eui: EUI64, source: str, known: Offset | None = None, host: str = "") -> None:
+    def __init__(self, eui: EUI64, source: str, known: KnownForwarder | None = None, host: str = "") -> None:
         self.eui = eui
         self.source = source
         self.host = host
-        self.counter_map = CounterMap(known)
+        self.counter_map = CounterMap(known.offset if known else None)
         self.gps: tuple[int, int] | None = None  # monotonic ns, UTC ms
         self.stat: Stat | None = None
-        self.protocol = 0
+        self.protocol = known.protocol if known else 0
         self.seen_ns = 0  # latest datagram
         self.frame_ns = 0  # latest frame; 0: none yet
         self.downlink_address: Address | None = None  # where its latest PULL_DATA came from
+        if known and known.downlink_port:
+            self.downlink_address = (host, known.downlink_port)
         self.frames = 0
         self.crc_bad = 0
         self.flaws: Counter[str] = Counter()
@@ -48,6 +51,14 @@ class Forwarder:
         self.tx_acks_unexpected = 0
         self._gps_time = GpsTime()
         self._stat_ns = 0
+
+    @property
+    def known(self) -> KnownForwarder | None:
+        """What the next process needs to go on; None before there is a counter map."""
+        offset = self.counter_map.offset
+        if offset is None:
+            return None
+        return KnownForwarder(offset, self.downlink_address and self.downlink_address[1], self.protocol)
 
     def push(
         self, message: PushData, arrival_ns: int, clock: Callable[[], ClockReading | None]

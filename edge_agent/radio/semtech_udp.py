@@ -27,6 +27,7 @@ from edge_agent.clock import Clock, ClockReading
 from edge_agent.network.answer import TxResult
 from edge_agent.network.rx_frame import RxFrame
 from edge_agent.radio.forwarder import Forwarder
+from edge_agent.radio.forwarder_file import ForwarderFile
 from edge_agent.radio.gwmp import (
     NotGwmp,
     PullData,
@@ -37,7 +38,6 @@ from edge_agent.radio.gwmp import (
     parse_datagram,
     pull_resp,
 )
-from edge_agent.radio.offset_file import OffsetFile
 from edge_agent.radio.tx_acks import AwaitedTxAcks
 from edge_agent.radio.txpk import TxFrame, TxOutcome, outcome_of, txpk
 from edge_agent.radio.udp_socket import Address, UdpSocket
@@ -68,7 +68,8 @@ class SemtechUdp:
 
     Opens its socket at once (raises ServiceUnavailable when the port is taken); `inherited` are sockets from
     the service manager (`inherited_sockets`), of which the one with this port is taken out and used.
-    `map_file`, on a file system that a reboot empties, keeps the counter maps over restarts of the agent.
+    `map_file`, on a file system that a reboot empties, keeps what is known of forwarders over restarts of the
+    agent: their counter maps, and where downlinks go.
     """
 
     def __init__(
@@ -84,8 +85,8 @@ class SemtechUdp:
         self._udp = UdpSocket(bind, port, [] if inherited is None else inherited)
         self.name = f"semtech_udp {self._udp.host}:{self._udp.port}"
         self._forwarders: dict[tuple[EUI64, str], Forwarder] = {}
-        self._offset_file = OffsetFile(map_file, clock.boot) if map_file else None
-        self._known = self._offset_file.load() if self._offset_file else {}
+        self._file = ForwarderFile(map_file, clock.boot) if map_file else None
+        self._known = self._file.load() if self._file else {}
         self._saved_ns = 0
         self._counts: Counter[str] = Counter()
         self._waiting: deque[_Waiting] = deque()
@@ -243,13 +244,13 @@ class SemtechUdp:
             self._tx_acks.forget(token)
 
     def _save(self, *, now: bool = False) -> None:
-        if self._offset_file is None:
+        if self._file is None:
             return
         now_ns = self._clock.monotonic_ns()
         if now or now_ns - self._saved_ns >= SAVE_EVERY_NS:
             self._saved_ns = now_ns
-            offsets = {key: f.counter_map.offset for key, f in self._forwarders.items()}
-            self._offset_file.save({key: offset for key, offset in offsets.items() if offset is not None})
+            known = {key: forwarder.known for key, forwarder in self._forwarders.items()}
+            self._file.save({key: one for key, one in known.items() if one is not None})
 
     def gps(self) -> ClockReading | None:
         """The latest believable GPS time, as an anchor for the clock; None without GPS."""

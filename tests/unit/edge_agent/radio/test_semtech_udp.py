@@ -212,11 +212,30 @@ def test_the_counter_map_survives_a_restart(tmp_path):
     assert newest.monotonic_ns - held_back.monotonic_ns == pytest.approx(600e9, abs=1e9)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"boot":"other","offsets":[]}', "\x00"])
+BOOT = Clock("trusted").boot
+FORWARDER = {"eui": str(GATEWAY), "host": "127.0.0.1", "offset_us": 1, "prompt_us": 1, "protocol": 2}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"boot":"other","forwarders":[]}',
+        "\x00",
+        json.dumps({"boot": BOOT, "forwarders": [FORWARDER]}),
+        json.dumps({"boot": BOOT, "forwarders": [{**FORWARDER, "downlink_port": 1 << 16}]}),
+        json.dumps({"boot": BOOT, "forwarders": [{**FORWARDER, "downlink_port": 1, "protocol": 3}]}),
+        json.dumps({"boot": BOOT, "forwarders": [{**FORWARDER, "downlink_port": 1, "offset_us": "x"}]}),
+    ],
+)
 def test_a_useless_map_file_is_no_reason_to_stop(tmp_path, content):
     file = tmp_path / "maps.json"
     file.write_text(content)
-    SemtechUdp(Clock("trusted"), port=0, map_file=file).close()
+    radio = SemtechUdp(Clock("trusted"), port=0, map_file=file)
+    assert radio._known == {}
+    radio.close()
     SemtechUdp(Clock("trusted"), port=0, map_file=tmp_path / "none" / "maps.json").close()
 
 

@@ -88,7 +88,7 @@ def test_a_word_does_not_wait_for_frames_on_their_way_to_the_disk():
             assert len(await anext(bursts)) > 0
             await bursts.aclose()
 
-    asyncio.run(story())
+    asyncio.run(asyncio.wait_for(story(), 20))
 
 
 def test_the_kernel_forgets_what_was_kept_and_nothing_else():
@@ -137,7 +137,36 @@ def test_the_kernel_forgets_what_was_kept_and_nothing_else():
                 await second_process(manager)
                 await second_process(manager)
 
-    asyncio.run(story())
+    asyncio.run(asyncio.wait_for(story(), 20))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_new_process_knows_where_downlinks_go(tmp_path, version):
+    async def hear(radio, forwarder, number):
+        bursts = radio.bursts()
+        for counter_us in range(number, number + 3):
+            forwarder.hear(counter_us)
+            await anext(bursts)
+        return bursts
+
+    async def story():
+        file = tmp_path / "counters.json"
+        first = SemtechUdp(Clock("trusted"), port=0, map_file=file)
+        with FakeForwarder(first.address, version=version) as forwarder:
+            forwarder.pull()
+            await (await hear(first, forwarder, 0)).aclose()
+            first.close()
+            second = SemtechUdp(Clock("trusted"), port=first.address[1], map_file=file)
+            with contextlib.closing(second):
+                assert not second.has_route(EUI, "127.0.0.1")  # it may have gone
+                bursts = await hear(second, forwarder, 3)
+                assert second.has_route(EUI, "127.0.0.1")
+                assert (await second.transmit(FRAME, wait_s=10)).result is TxResult.SENT
+                forwarder.read()
+                assert forwarder.downlinks == [txpk(FRAME)]
+                await bursts.aclose()
+
+    asyncio.run(asyncio.wait_for(story(), 20))
 
 
 KEY = ForwarderKey("semtech_udp 127.0.0.1:1700", EUI, "127.0.0.1")
