@@ -39,7 +39,7 @@ def test_no_overlap_and_no_hour_beyond_the_limit(steps):
     for gap_ns, age_ns, window, length, fate in steps:
         now_ns += gap_ns
         if fate == "restart":
-            now_ns += 20 * S  # what the former process had planned is on air by then
+            now_ns += 30 * S  # what the former process had planned is on air by then
             jit_queue = restarted(jit_queue, now_ns)
         slot = jit_queue.place(answer(now_ns - age_ns, bytes(length), (window,)), window, now_ns)
         if isinstance(slot, TxResult):

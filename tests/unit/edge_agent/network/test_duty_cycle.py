@@ -19,6 +19,7 @@ def test_an_hour_is_used_up_and_comes_back_as_it_slides():
         duty_cycle.add(second * S, RX1_HZ, 1_000_000)
     assert not duty_cycle.may(360 * S, 360 * S, RX1_HZ, 1)
     assert not duty_cycle.may(HOUR, HOUR - 1, RX1_HZ, 1_000_000)
+    assert duty_cycle.may(HOUR, HOUR, RX1_HZ, 1_000_000)  # its end is an hour after the first one's
     assert duty_cycle.may(HOUR + S, HOUR + S, RX1_HZ, 1_000_000)
     assert not duty_cycle.may(HOUR + S, HOUR + S, RX1_HZ, 1_000_001)
 

@@ -37,6 +37,14 @@ def test_one_frame_at_a_time():
     assert isinstance(jit_queue.place(answer(0), RX1, 0), Slot)
 
 
+def test_a_long_frame_that_is_on_air():
+    jit_queue = queue()
+    long = jit_queue.place(answer(0, bytes(64)), RX2, 0)
+    assert long.end_ns - long.begin_ns > 2 * S
+    assert jit_queue.place(answer(2 * S), RX1, 6500 * MS) is TxResult.COLLISION
+    assert isinstance(jit_queue.place(answer(4 * S), RX1, 6500 * MS), Slot)
+
+
 def test_the_law():
     jit_queue = queue()
     jit_queue.duty_cycle.add(0, RX1.frequency_hz, 36_000_000)
