@@ -21,8 +21,8 @@ from edge_codecs.clipr import History, Report
 from edge_codecs.identifiers import DevEUI
 from edge_codecs.reading import TimeQuality, Uplink
 
-MOST_ROWS: Final = 2_000
-"""Rows taken in at once: some 30 ms."""
+MOST_ROWS: Final = 500
+"""Rows taken in at once: some 20 ms, for uplinks wait meanwhile."""
 SAVE_EVERY: Final = 10_000
 """Rows that are read again at most after a crash."""
 LOOK_EVERY_MS: Final = 3_600_000

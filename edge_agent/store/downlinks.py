@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from edge_agent.errors import AgentBug, UsageError
+from edge_agent.errors import UsageError
 from edge_agent.network.changes import DownlinkChanged
 from edge_agent.network.device import DownlinkState, QueuedDownlink
 from edge_agent.store.connection import Database, Row
@@ -86,14 +86,10 @@ def queue(database: Database, entry: QueuedDownlink) -> QueuedDownlink:
 
 
 def changed(database: Database, change: DownlinkChanged) -> None:
-    """Keep what became of one; what is done, or gone, stays so. Raises AgentBug if it unlearns tries."""
-    tries = database.one(f"SELECT tries FROM downlinks WHERE number = ? AND NOT {_DONE}", (change.number,))  # noqa: S608
-    if tries is None:  # cleared meanwhile
-        return
-    if change.tries < tries[0]:
-        raise AgentBug(f"downlink {change.number} was tried {tries[0]} times, not {change.tries}")
+    """Keep what became of one; what is done, or gone, stays so."""
     database.execute(
-        "UPDATE downlinks SET state = ?, tries = ?, f_cnt_down = ?, detail = ? WHERE number = ?",
+        "UPDATE downlinks SET state = ?, tries = ?, f_cnt_down = ?, detail = ? "  # noqa: S608 - our names
+        f"WHERE number = ? AND NOT {_DONE}",
         (change.state.value, change.tries, change.f_cnt_down, change.detail, change.number),
     )
 

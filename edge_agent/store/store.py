@@ -282,12 +282,13 @@ class Store:
         """Take newly dated rows into the coverage; returns devices whose gaps changed since the last call.
 
         Each with all its gaps that are worth asking for, newest first; the first call tells all devices. At
-        most some thousand rows a call.
+        most some hundred rows a call.
         """
-        self._take_in()
+        self.take_in()
         return self._coverage.changed()
 
-    def _take_in(self) -> bool:
+    def take_in(self) -> bool:
+        """Only take rows into the coverage; True if some may be left."""
         return self._writer.run(lambda: self._coverage.take_in(self._counters))
 
     def gaps(self, dev_eui: DevEUI | None = None) -> list[Gap]:
@@ -376,7 +377,7 @@ class Store:
         the head of the chain. Gaps that ended before go, too.
         """
         before_ms = now_ms - self._retention_days * _DAY_MS
-        while self._take_in():
+        while self.take_in():
             pass
         self._writer.change(lambda: self._coverage.let_go(before_ms))
         return self._writer.run(lambda: self._let_go(before_ms))
