@@ -136,9 +136,14 @@ def _asked(options: _Options, desk: DeviceDesk) -> Session | Registration:
     abp = options.dev_addr is not None
     for name, value in (("--join-eui", options.join_eui), ("--region-revision", options.region_revision)):
         if abp and value is not None:
-            raise UsageError(f"{name} is of a sensor that joins, --dev-addr of one that does not: give one")
+            raise UsageError(
+                f"{name} is of a sensor that joins, --dev-addr of one that is activated already",
+                hint="Give one of the two; most sensors join and have a JoinEUI (AppEUI)",
+            )
     if options.f_cnt is not None and not abp:
-        raise UsageError("--f-cnt is for a sensor with --dev-addr: one that joins counts from 0")
+        raise UsageError(
+            "--f-cnt is for a sensor with --dev-addr", hint="Leave it out: one that joins counts from 0"
+        )
     return _abp(options, desk) if abp else _otaa(options, desk)
 
 
@@ -197,7 +202,7 @@ def _identity(options: _Options, keys: tuple[str, ...]) -> tuple[DevEUI, JoinEUI
     try:
         label = parse_tr005(options.label if answers is None else answers.text(_LABEL))
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(str(error), hint="Or give --dev-eui and --join-eui instead of --qr") from None
     for option, given, printed in (
         ("--dev-eui", dev_eui, label.dev_eui),
         ("--join-eui", join_eui, label.join_eui),
@@ -223,7 +228,11 @@ def _parsed(option: str, text: str, parse: Callable[[str], T], digits: int = 16)
     try:
         return parse(text)
     except ValueError:
-        raise UsageError(f"{option} is {digits} hex digits; {len(text)} characters are there") from None
+        there = f"{len(text)} characters are there" if len(text) != digits else "not all of them are"
+        raise UsageError(
+            f"{option} is {digits} hex digits; {there}",
+            hint="It is on the sensor's label, or comes with its keys",
+        ) from None
 
 
 def _version(text: str | None) -> LoRaWANVersion:

@@ -48,7 +48,9 @@ def readings(
     settings = settings_of(config)
     if holes:
         if since is not None or until is not None or limit is not None:
-            raise UsageError("--holes shows all holes: leave --since, --until and --limit out")
+            raise UsageError(
+                "--holes goes with --device and --json only", hint="Leave --since, --until and --limit out"
+            )
         _show_holes(settings, None if device is None else dev_eui_of(device), as_json=as_json)
         return
     query = read_query(device, since, until, limit)
