@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import cache
+from typing import Any
 
 import typer
 import typer.main
@@ -27,11 +29,16 @@ def _common(config: Configuration = DEFAULT_FILE) -> None:
     os.environ["EDGE_AGENT_CONFIG"] = str(config)  # the default of the command's own --config
 
 
+@cache
+def _command() -> Any:  # typer does not export the type
+    """All of it as one command; to make it takes longer than most commands."""
+    return typer.main.get_command(app)
+
+
 def run_command_line(arguments: list[str]) -> int:
     """Run one command. Returns the exit status; raises AgentError."""
-    command = typer.main.get_command(app)
     try:
-        outcome = command.main(args=arguments, prog_name="edge-agent", standalone_mode=False)
+        outcome = _command().main(args=arguments, prog_name="edge-agent", standalone_mode=False)
     except typer.Abort:
         return 1
     except typer.TyperException as error:
