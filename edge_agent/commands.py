@@ -37,7 +37,7 @@ class Commands:
         radios: Sequence[Radio],
         uploader: Syncing | None,
         rejections: Rejections,
-        transmitter_status: Callable[[], Mapping[str, Any]] | None = None,
+        transmitter_status: Callable[[], Mapping[str, object]],
     ) -> None:
         self._settings = settings
         self._key_level = key_level
@@ -73,7 +73,7 @@ class Commands:
             "devices": len(self._network),
             "uplinks_taken": self._intake.taken,
             "frames_not_taken": describe_rejections(rejections),
-            "downlinks": dict(self._transmitter_status()) if self._transmitter_status else None,
+            "downlinks": dict(self._transmitter_status()) if self._settings.network.downlinks else None,
             "store": store.as_dict() | {"full": str(self._store.full) if self._store.full else None},
             "sync": self._uploader.state().as_dict() if self._uploader is not None else None,
         }

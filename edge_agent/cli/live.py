@@ -87,7 +87,7 @@ def _facts(answer: dict[str, Any]) -> dict[str, object]:
     facts |= {"devices": answer["devices"], "uplinks taken": f"{answer['uplinks_taken']} since the start"}
     for entry in answer["frames_not_taken"]:
         facts[f"  not taken: {entry['reason']}"] = f"{entry['count']}, last {entry['last_seen']}"
-    facts |= _downlink_facts(answer["downlinks"])
+    facts |= downlink_facts(answer["downlinks"])
     for radio in answer["radios"]:
         facts["radio"] = radio["name"]
         for forwarder in radio.get("forwarders", ()):
@@ -101,7 +101,7 @@ def _facts(answer: dict[str, Any]) -> dict[str, object]:
     return facts
 
 
-def _downlink_facts(downlinks: dict[str, Any] | None) -> dict[str, object]:
+def downlink_facts(downlinks: dict[str, Any] | None) -> dict[str, object]:
     """What became of what was sent, and how much of the law's time on air is used."""
     if downlinks is None:
         return {"downlinks": "off: this gateway only listens"}
