@@ -95,8 +95,10 @@ def link_adr(history: AdrHistory, mac: MacState, region: Region, policy: Policy)
 
 
 def fastest(region: Region, policy: Policy) -> int:
-    """The highest data rate that ADR gives."""
-    return region.adr_max_data_rate if policy.adr_max_data_rate is None else policy.adr_max_data_rate
+    """The highest data rate that ADR gives: the region's, or a lower one of the operator's."""
+    if policy.adr_max_data_rate is None:
+        return region.adr_max_data_rate
+    return min(policy.adr_max_data_rate, region.adr_max_data_rate)
 
 
 def loss(heard: list[tuple[int, float]]) -> float:

@@ -57,7 +57,7 @@ KEEP = 15
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the answers of one kind came to. `agreed` is the last LinkADRReq of a block that was accepted."""
+    """What the answers of one kind came to. `agreed` is the last LinkADRReq of a block that is in force."""
 
     mac: MacState
     notes: tuple[str, ...] = ()
@@ -220,7 +220,7 @@ def _link_adr(
         )
         return Taken(mac, agreed=last)
     if channels and not admitted.adr:
-        return Taken(replace(mac, enabled=enabled))
+        return Taken(replace(mac, enabled=enabled), agreed=last)
     refused = []
     if not channels:
         refused.append("channels")

@@ -29,7 +29,7 @@ from edge_agent.lorawan.mac_commands import (
 )
 from edge_agent.lorawan.region import Region
 from edge_agent.network.adr import required_snr_db
-from edge_agent.network.mac_answers import REQUEST_OF, STICKY, take_answers, take_status
+from edge_agent.network.mac_answers import KEEP, REQUEST_OF, STICKY, take_answers, take_status
 from edge_agent.network.mac_state import MacState, initial, mask_of
 from edge_agent.network.moment import Moment
 from edge_agent.network.outcome import Admitted
@@ -181,7 +181,7 @@ def _followed(observed: MacState, mac: MacState, agreed: LinkADRReq | None, admi
     """`observed`, and what the device agreed to in this uplink without doing it counts as refused."""
     if agreed is None:
         return observed
-    if admitted.adr and observed.data_rate != mac.data_rate:
+    if admitted.adr and agreed.data_rate != KEEP and observed.data_rate != mac.data_rate:
         observed = observed.refusing("data_rate", agreed.data_rate)
     if observed.enabled != mac.enabled:
         observed = observed.refusing("channels", mask_of(mac.enabled))

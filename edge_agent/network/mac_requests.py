@@ -202,7 +202,7 @@ def _link_adr(
     """A LinkADRReq block for channels and, while the device's ADR bit is set, for what ADR would have."""
     there = {channel.index for channel in mac.channels} | set(range(len(region.default_channels)))
     enabled = want.enabled & there
-    if ("channels", mask_of(enabled)) in mac.refused:
+    if _refuses_channels(mac, enabled):
         enabled = mac.enabled
     now = LinkSettings(mac.data_rate, mac.tx_power, mac.nb_trans)
     settings = None
@@ -211,7 +211,7 @@ def _link_adr(
     settings = settings or now
     data_rate = _acceptable(mac, "data_rate", settings.data_rate, now.data_rate)
     tx_power = _acceptable(mac, "tx_power", settings.tx_power, now.tx_power)
-    if data_rate is None or tx_power is None or ("channels", mask_of(enabled)) in mac.refused:
+    if data_rate is None or tx_power is None or _refuses_channels(mac, enabled):
         return
     changes = (
         enabled != mac.enabled
@@ -231,6 +231,10 @@ def _acceptable(mac: MacState, name: str, wish: int, now: int) -> int | None:
     step = -1 if wish > now else 1
     candidates = (*range(wish, now + step, step), KEEP)
     return next((value for value in candidates if (name, value) not in mac.refused), None)
+
+
+def _refuses_channels(mac: MacState, enabled: frozenset[int]) -> bool:
+    return bool(mac.refused) and ("channels", mask_of(enabled)) in mac.refused
 
 
 def _unless_refused(mac: MacState, name: str, wish: int, now: int) -> int:

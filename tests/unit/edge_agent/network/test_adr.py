@@ -96,6 +96,10 @@ def test_margin_and_fastest_data_rate_are_the_operators() -> None:
     assert settings(history(5), state(), replace(POLICY, adr_max_data_rate=3)) == LinkSettings(3, 2, 1)
 
 
+def test_the_operator_cannot_go_beyond_the_region() -> None:
+    assert settings(history(40), state(), replace(POLICY, adr_max_data_rate=13)) == LinkSettings(5, 7, 1)
+
+
 def test_a_data_rate_beyond_the_fastest_stays() -> None:
     made = history(-7.5, data_rate=6)
     assert settings(made, state(data_rate=6)) == LinkSettings(6, 0, 1)
