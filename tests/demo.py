@@ -1,8 +1,9 @@
 """`make demo`: the whole path once, on this machine alone.
 
-Two tenants, each with a gateway and ten sensors. While their readings arrive the broker is killed and comes
-back, and one agent is killed with -9. At the end every reading sent must be in the right tenant's records
-exactly once: the table says so, and the exit status.
+Two tenants, each with a gateway and ten sensors, which are switched on and join over the air. While their
+readings arrive some frames are lost on the way, both ways; the broker is killed and comes back, and one agent
+is killed with -9. At the end every reading sent must be in the right tenant's records exactly once, and every
+interval measured, those of lost frames out of the sensors' memory: the table says so, and the exit status.
 """
 
 from __future__ import annotations
@@ -23,21 +24,30 @@ from rich.live import Live
 from rich.table import Table
 
 from edge_agent.devices_file import write_devices
-from edge_agent.simulate.plan import Outcome, Simulation
-from edge_agent.simulate.scenario import sessions_of
-from edge_agent.simulate.simulation import simulate
+from edge_agent.simulate.simulation import Outcome, Simulation, devices_of, simulate
 from edge_codecs.identifiers import EUI64
 from tests.demo_picture import draw
 from tests.rig.agent import Agent
 from tests.rig.cloud import Cloud
-from tests.rig.ledger import Balance, balance, readings_balance, readings_sent, sent
+from tests.rig.ledger import (
+    Balance,
+    IntervalBalance,
+    balance,
+    interval_balance,
+    intervals_measured,
+    readings_balance,
+    readings_sent,
+    sent,
+)
 from tests.rig.process import wait_until
 
 OUT = Path("demo-out")
 SENSORS = 10
-UPLINKS = 600  # per tenant
-RATE_PER_S = 20.0
-BROKER_DIES_AT, BROKER_BACK_AFTER_S, AGENT_DIES_AT = 0.25, 8.0, 0.6  # shares of the uplinks; seconds
+INTERVAL_S = 6
+WATER_SPEED = 150.0  # a sensor's 15 minutes of water in an interval
+DURATION_S, CALM_S = 72.0, 34.0  # nothing is lost on the air in the end, so that all can come back
+BROKER_DIES_S, BROKER_BACK_S, AGENT_DIES_S, AGENT_BACK_S = 18.0, 26.0, 30.0, 31.5
+RX1_DELAY_S = 1  # short intervals leave no time for the usual 5
 TENANTS = (("aqua-nord", "00800000a0000001"), ("hotel-sued", "00800000a0000002"))
 
 
@@ -81,19 +91,23 @@ def main() -> int:
         readings_balances = {
             tenant: readings_balance(readings_sent(own), readings[tenant]) for tenant, own in uplinks.items()
         }
+        intervals = {
+            b.tenant: interval_balance(intervals_measured([b.ledger]), readings[b.tenant]) for b in buildings
+        }
         strays = _strays(buildings, readings)
         quarantined = len(cloud.quarantined())
         for building in buildings:
             building.agent.stop()
     picture = draw(readings, OUT / "temperatures.png")
     _table(console, balances, readings_balances)
+    _intervals_table(console, intervals)
     for tenant, entries in readings.items():
         (OUT / f"{tenant}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     console.print(f"Temperatures as read from the records: {picture}")
-    everything = [*balances.values(), *readings_balances.values()]
+    everything = [*balances.values(), *readings_balances.values(), *intervals.values()]
     right = all(entry.right for entry in everything) and not strays and not quarantined
     console.print(
-        "Every reading sent is in its tenant's records exactly once."
+        "Every reading sent and every interval measured is in its tenant's records exactly once."
         if right
         else f"NOT right: {strays} readings with the wrong tenant, {quarantined} in quarantine, see above.",
     )
@@ -104,62 +118,54 @@ def _building(stack: ExitStack, cloud: Cloud, number: int) -> Building:
     tenant, gateway_id = TENANTS[number]
     folder = cloud.folder.parent / tenant
     agent = stack.enter_context(Agent(folder, gateway_id, "localhost", cloud.broker.port))
+    agent.environment["EDGE_AGENT__NETWORK"] = json.dumps({"rx1_delay_s": RX1_DELAY_S})
     plan = Simulation(
+        activation="otaa",
         sensors=SENSORS,
         seed=7,
         gateway=EUI64.parse(gateway_id),
         first_sensor=number * SENSORS,
-        interval_s=900,
-        rate_per_s=RATE_PER_S,
-        uplinks=UPLINKS,
-        loss=0.02,
+        interval_s=round(INTERVAL_S * WATER_SPEED),
+        speed_up=WATER_SPEED,
+        duration_s=DURATION_S,
+        calm_s=CALM_S,
+        loss=0.1,
+        downlink_loss=0.05,
         duplicates=0.1,
         bad_crc=0.05,
         foreign=0.1,
         replays=0.05,
     )
     devices = folder / "devices.json"
-    write_devices(devices, sessions_of(plan))
-    agent.command("device", "add", "--file", devices)
+    write_devices(devices, devices_of(plan))
+    agent.command("device", "import", devices)
     cloud.add_tenant(tenant, agent, devices)
-    return Building(tenant, agent, plan, folder / "ledger.jsonl")
+    return Building(tenant, agent, plan, OUT / f"{tenant}.ledger.jsonl")
 
 
 def _play(console: Console, cloud: Cloud, buildings: Sequence[Building]) -> None:
     players = [threading.Thread(target=b.play, name=b.tenant) for b in buildings]
-    news = "sensors begin to send"
-    broker_dies_at = BROKER_DIES_AT * UPLINKS
-    broker_back_s = agent_back_s = float("inf")
-    agent_dies_at = AGENT_DIES_AT * UPLINKS
+    first = buildings[0].agent
+    events = [
+        (BROKER_DIES_S, cloud.broker.kill, "the broker is killed: readings wait on the gateways"),
+        (BROKER_BACK_S, cloud.broker.start, "the broker is back: live readings first, the backlog behind"),
+        (AGENT_DIES_S, first.kill, f"the agent of {buildings[0].tenant} is killed (-9)"),
+        (AGENT_BACK_S, first.start, "the agent is back: its datagrams waited in the kernel"),
+        (DURATION_S - CALM_S, lambda: None, "no more losses: sensors are asked for what is missing"),
+    ]
+    begin_s = time.monotonic()
+    console.print("· sensors are switched on and join")
     for player in players:
         player.start()
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        told = ""
         while True:
-            if news != told:
+            while events and time.monotonic() - begin_s >= events[0][0]:
+                _, happen, news = events.pop(0)
+                happen()
                 console.print(f"· {news}")
-                told = news
-            now_s, heard = time.monotonic(), buildings[0].outcome.uplinks
-            if heard >= broker_dies_at:
-                cloud.broker.kill()
-                broker_dies_at, broker_back_s = float("inf"), now_s + BROKER_BACK_AFTER_S
-                news = "the broker is killed: readings wait on the gateways"
-            if now_s >= broker_back_s:
-                cloud.broker.start()
-                broker_back_s = float("inf")
-                news = "the broker is back: live readings first, the backlog behind"
-            if heard >= agent_dies_at:
-                buildings[0].agent.kill()
-                agent_dies_at, agent_back_s = float("inf"), now_s + 1.5
-                news = f"the agent of {buildings[0].tenant} is killed (-9)"
-            if now_s >= agent_back_s:
-                buildings[0].agent.start()
-                agent_back_s = float("inf")
-                news = "the agent is back: its datagrams waited in the kernel"
             waiting = [_waiting(b) for b in buildings]
             live.update(_progress(buildings, waiting))
-            busy = any(player.is_alive() for player in players) or agent_back_s < float("inf")
-            if not busy and not any(waiting):
+            if not events and not any(waiting) and not any(player.is_alive() for player in players):
                 break
             time.sleep(0.25)
     for player in players:
@@ -178,16 +184,19 @@ def _waiting(building: Building) -> int:
 
 def _strays(buildings: Sequence[Building], readings: dict[str, list[dict[str, object]]]) -> int:
     """Readings in one tenant's records of a sensor that is another's."""
-    own = {b.tenant: {str(session.dev_eui) for session in sessions_of(b.plan)} for b in buildings}
+    own = {b.tenant: {str(device.dev_eui) for device in devices_of(b.plan)} for b in buildings}
     return sum(
         entry["dev_eui"] not in own[tenant] for tenant, entries in readings.items() for entry in entries
     )
 
 
 def _progress(buildings: Sequence[Building], waiting: Sequence[int]) -> Table:
-    table = Table("tenant", "uplinks sent", "not confirmed yet", box=None)
+    columns = ("joined", "uplinks heard", "lost", "downlinks heard", "intervals measured")
+    table = Table("tenant", *columns, "not confirmed yet", box=None)
     for building, rows in zip(buildings, waiting, strict=True):
-        table.add_row(building.tenant, str(building.outcome.uplinks), str(rows))
+        seen = building.outcome
+        counts = (seen.joined, seen.uplinks, seen.lost, seen.downlinks_heard, seen.intervals, rows)
+        table.add_row(building.tenant, *map(str, counts))
     return table
 
 
@@ -197,6 +206,22 @@ def _table(console: Console, uplinks: dict[str, Balance], readings: dict[str, Ba
         for what, entry in (("uplinks", uplinks[tenant]), ("readings", readings[tenant])):
             counts = (entry.sent, entry.stored, entry.lost, entry.duplicated, entry.altered)
             table.add_row(tenant, what, *map(str, counts))
+    console.print(table)
+
+
+def _intervals_table(console: Console, intervals: dict[str, IntervalBalance]) -> None:
+    columns = ("measured", "in the records", "out of sensors' memory", "missing", "twice", "altered")
+    table = Table("intervals of", *columns)
+    for tenant, entry in intervals.items():
+        counts = (
+            entry.measured,
+            entry.in_records,
+            entry.brought_back,
+            entry.missing,
+            entry.twice,
+            entry.altered,
+        )
+        table.add_row(tenant, *map(str, counts))
     console.print(table)
 
 

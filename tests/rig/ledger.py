@@ -7,6 +7,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def sent(ledgers: Iterable[Path]) -> dict[Key, str]:
     for ledger in ledgers:
         for line in ledger.read_text().splitlines():
             entry = json.loads(line)
-            uplinks[entry["dev_eui"], entry["f_cnt"]] = entry["payload"]
+            if "payload" in entry:
+                uplinks[entry["dev_eui"], entry["f_cnt"]] = entry["payload"]
     return uplinks
 
 
@@ -99,3 +101,61 @@ def readings_balance(expected: dict[ReadingKey, Values], found: Iterable[Mapping
         altered=sum(key in expected and expected[key] != value for key, value in values.items()),
         unexpected=len(times.keys() - expected.keys()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalBalance:
+    """Intervals that sensors measured, held against the records."""
+
+    measured: int
+    in_records: int
+    brought_back: int  # of those in the records: out of a sensor's memory
+    missing: int
+    twice: int
+    altered: int  # other extremes than measured
+
+    @property
+    def right(self) -> bool:
+        """Whether each interval is in the records, once and as it was measured."""
+        return self.measured > 0 and not (self.missing or self.twice or self.altered)
+
+
+def intervals_measured(ledgers: Iterable[Path]) -> list[dict[str, Any]]:
+    """Each interval that simulated sensors say they measured."""
+    lines = [line for ledger in ledgers for line in ledger.read_text().splitlines()]
+    return [entry for entry in map(json.loads, lines) if "interval_end_ms" in entry]
+
+
+def interval_balance(
+    measured: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]
+) -> IntervalBalance:
+    """Compare with entries of `readings --json`. Times may differ by less than half an interval."""
+    records: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for entry in found:
+        records.setdefault((entry["dev_eui"], entry["channel"]), []).append(entry)
+    counts: Counter[str] = Counter()
+    for interval in measured:
+        near = [
+            entry
+            for entry in records.get((interval["dev_eui"], interval["channel"]), [])
+            if abs(_ms(entry["interval_end"]) - interval["interval_end_ms"]) < 500 * interval["interval_s"]
+        ]
+        extremes = (interval["minimum"], interval["maximum"])
+        counts["measured"] += 1
+        counts["in_records"] += bool(near)
+        counts["brought_back"] += any(entry["last"] is None for entry in near) and extremes[0] is not None
+        counts["twice"] += len(near) > 1
+        counts["altered"] += any((entry["minimum"], entry["maximum"]) != extremes for entry in near)
+    missing = counts["measured"] - counts["in_records"]
+    return IntervalBalance(
+        counts["measured"],
+        counts["in_records"],
+        counts["brought_back"],
+        missing,
+        counts["twice"],
+        counts["altered"],
+    )
+
+
+def _ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
