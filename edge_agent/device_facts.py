@@ -95,7 +95,7 @@ def _facts(entry: DeviceEntry, sums: Sequence[RejectionSum], region: Region) -> 
 
 
 def _activation(device: Device) -> dict[str, Any]:
-    kept = device.session or device.pending
+    kept = device.session or (device.pending[-1] if device.pending else None)
     session = kept.session if kept is not None else None
     registration = device.registration
     known = registration or session
@@ -115,7 +115,7 @@ def _activation(device: Device) -> dict[str, Any]:
 
 def _join_state(device: Device) -> str:
     """Where a device that joins stands."""
-    if device.pending is not None:
+    if device.pending:
         return "answered" if device.session is None else "answered again"
     return "waiting" if device.session is None else "joined"
 

@@ -58,7 +58,7 @@ def conflicts(present: Sequence[Device], new: Sequence[Session | Registration]) 
     ]
     sessions = [device for device in new if isinstance(device, Session)]
     activations = Activations(sessions)
-    kept = [one.session for device in present for one in (device.session, device.pending) if one is not None]
+    kept = [one.session for device in present for one in (device.session, *device.pending) if one is not None]
     for session in kept + sessions:
         twin = activations.twin(session)
         if twin is not None:

@@ -1,8 +1,8 @@
 """All sessions, by DevAddr, each with its keys at work and its counters.
 
 Several devices may share a DevAddr: it is short, and networks hand it out anew. Only the MIC tells whose a
-frame is. A device that was sent a join accept has two sessions until it uses the new one: the accept may
-have been lost on the air.
+frame is. A device that was sent a join accept has several sessions until it uses a new one: the accept may
+have been lost on the air, and so may have been the one before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edge_agent.lorawan.region import Region
 from edge_agent.lorawan.regions import REGIONS
 from edge_agent.lorawan.session import Session
 from edge_agent.network.activation import Activation
-from edge_agent.network.device import NetworkSession
+from edge_agent.network.device import MAX_PENDING, NetworkSession
 from edge_agent.network.mac_state import initial
 from edge_agent.network.outcome import Admitted
 from edge_codecs.identifiers import DevEUI
@@ -30,7 +30,7 @@ class Activations:
         self._region = region
         self._initial = initial(region)
         self._present: dict[DevEUI, Activation] = {}
-        self._pending: dict[DevEUI, Activation] = {}
+        self._pending: dict[DevEUI, tuple[Activation, ...]] = {}
         self._by_dev_addr: dict[DevAddr, tuple[Activation, ...]] = {}
         for session in sessions:
             self.add(session)
@@ -46,39 +46,48 @@ class Activations:
         self._enter(activation)
 
     def add_pending(self, kept: NetworkSession) -> None:
-        """Know what a join accept gave; it replaces what an earlier one gave."""
+        """Know what a join accept gave, beside what earlier ones gave: at most MAX_PENDING."""
         activation = self._activation(kept)
         dev_eui = activation.session.dev_eui
-        if dev_eui in self._pending:
-            self._leave(self._pending[dev_eui])
-        self._pending[dev_eui] = activation
+        given = (*self._pending.get(dev_eui, ()), activation)
+        for old in given[:-MAX_PENDING]:
+            self._leave(old)
+        self._pending[dev_eui] = given[-MAX_PENDING:]
         self._enter(activation)
 
-    def take_pending(self, dev_eui: DevEUI) -> None:
-        """The device used its pending session: the former one is let go."""
+    def take_pending(self, activation: Activation) -> None:
+        """The device used this pending session: those that were given before it are let go."""
+        dev_eui, number = activation.session.dev_eui, activation.session.number
         if dev_eui in self._present:
             self._leave(self._present[dev_eui])
-        self._present[dev_eui] = self._pending.pop(dev_eui)
+        self._present[dev_eui] = activation
+        given = self._pending.pop(dev_eui)
+        for old in given:
+            if old.session.number < number:
+                self._leave(old)
+        later = tuple(one for one in given if one.session.number > number)
+        if later:
+            self._pending[dev_eui] = later
 
     def remove(self, dev_eui: DevEUI) -> None:
         """Forget the device's sessions and their keys; nothing happens where there is none."""
-        for sessions in (self._present, self._pending):
-            gone = sessions.pop(dev_eui, None)
-            if gone is not None:
-                self._leave(gone)
+        for gone in self._all_of(dev_eui):
+            self._leave(gone)
+        self._present.pop(dev_eui, None)
+        self._pending.pop(dev_eui, None)
 
     def present(self, dev_eui: DevEUI) -> Activation | None:
         """The device's session in use."""
         return self._present.get(dev_eui)
 
-    def pending(self, dev_eui: DevEUI) -> Activation | None:
-        """What a join accept gave and the device has not used yet."""
-        return self._pending.get(dev_eui)
+    def pending(self, dev_eui: DevEUI) -> tuple[Activation, ...]:
+        """What join accepts gave and the device has not used yet, oldest first."""
+        return self._pending.get(dev_eui, ())
 
     def of(self, dev_eui: DevEUI, number: int) -> Activation | None:
         """The device's session of this number, in use or pending."""
-        for activation in (self._present.get(dev_eui), self._pending.get(dev_eui)):
-            if activation is not None and activation.session.number == number:
+        for activation in self._all_of(dev_eui):
+            if activation.session.number == number:
                 return activation
         return None
 
@@ -116,6 +125,10 @@ class Activations:
         if activation.f_cnt_up is None or admitted.f_cnt > activation.f_cnt_up:
             activation.f_cnt_up = admitted.f_cnt
             activation.recent.append((admitted.f_cnt, admitted.frame.phy_payload[-2:]))
+
+    def _all_of(self, dev_eui: DevEUI) -> tuple[Activation, ...]:
+        present = self._present.get(dev_eui)
+        return (() if present is None else (present,)) + self.pending(dev_eui)
 
     def _activation(self, session: Session | NetworkSession) -> Activation:
         kept = NetworkSession(session) if isinstance(session, Session) else session

@@ -57,15 +57,16 @@ class AppQueue:
         head = self._entries[0]
         state = DownlinkState.SENT if head.confirmed else DownlinkState.WAITING
         self._under_way, self._on_air_ns = True, on_air_ns
-        return self._become(state, tries=head.tries + 1, f_cnt_down=f_cnt)
+        return self._become(state, tries=head.tries, f_cnt_down=f_cnt)
 
     def sent(self, number: int) -> DownlinkChanged | None:
-        """The radio has taken it."""
+        """The radio has taken it: that was a try."""
         head = self._head(number)
         if head is None:
             return None
         self._under_way = False
-        return None if head.confirmed else self._done(DownlinkState.SENT)
+        change = self._become(head.state, tries=head.tries + 1)
+        return change if head.confirmed else self._done(DownlinkState.SENT)
 
     def not_sent(self, number: int, why: str) -> DownlinkChanged | None:
         """The radio has not: it goes with the next downlink, and this was no try."""
@@ -73,7 +74,7 @@ class AppQueue:
         if head is None:
             return None
         self._settle()
-        return self._become(DownlinkState.WAITING, tries=head.tries - 1, detail=why)
+        return self._become(DownlinkState.WAITING, tries=head.tries, detail=why)
 
     def heard(self, *, ack: bool, received_ns: int) -> DownlinkChanged | None:
         """An uplink came: it acknowledges the confirmed downlink that was sent before it, or does not."""

@@ -17,7 +17,7 @@ from edge_codecs.identifiers import DevEUI
 class JoinAnswered:
     """A join or rejoin request was taken: its nonce is used, a JoinNonce is given, a session is pending.
 
-    `pending` replaces an earlier pending session. Of `dev_nonce`, `rj_count_0` (of the present session) and
+    `pending` is kept beside earlier ones, at most MAX_PENDING. Of `dev_nonce`, `rj_count_0` (of the present session) and
     `rj_count_1` one is set: what the request carried. `pending.session.number` is `join_nonce`.
     """
 
@@ -31,7 +31,7 @@ class JoinAnswered:
 
 @dataclass(frozen=True, slots=True)
 class SessionTaken:
-    """The device used its pending session: that is its session now, the former one is gone."""
+    """The device used a pending session: that is its session now, all that were given before it are gone."""
 
     dev_eui: DevEUI
     session: int

@@ -14,6 +14,11 @@ from edge_agent.network.mac_state import MacState
 from edge_codecs.identifiers import DevEUI
 
 
+MAX_PENDING = 8
+"""Sessions given and not used yet that are kept for one device. More than one, because nobody knows which of
+the accepts it heard: one may answer a recording of a join request that had never reached the gateway."""
+
+
 @dataclass(frozen=True, slots=True)
 class JoinNonces:
     """What a join must never use twice.
@@ -83,13 +88,13 @@ class QueuedDownlink:
 class Device:
     """A device as the store has it. `registration` is None for one activated by personalisation (ABP).
 
-    `session` is None before the first valid uplink of the first session; `pending` is what the last join
-    accept gave, until the device uses it. `downlinks` are those not done, in order.
+    `session` is None before the first valid uplink of the first session; `pending` is what later join accepts
+    gave, oldest first, until the device uses one. `downlinks` are those not done, in order.
     """
 
     dev_eui: DevEUI
     registration: Registration | None = None
     nonces: JoinNonces = JoinNonces()
     session: NetworkSession | None = None
-    pending: NetworkSession | None = None
+    pending: tuple[NetworkSession, ...] = ()
     downlinks: tuple[QueuedDownlink, ...] = ()

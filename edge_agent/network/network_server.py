@@ -6,8 +6,8 @@ uplink and only then hands the answer to the radio. So a power cut between any t
 most: counters are reserved before they are sent, a nonce is used before the accept that it led to goes out,
 and no acknowledgement is on air before the reading that it acknowledges is on disk.
 
-A join accept gives a pending session. The session in use stays until the first valid uplink of the pending
-one, for the accept may be lost on the air.
+A join accept gives a pending session. The session in use stays until the first valid uplink of a pending
+one, for the accept may be lost on the air. Several may be pending: nobody knows which accept was heard.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class NetworkServer:
         self.remove(device.dev_eui)
         if device.session is not None:
             self.activations.add(device.session)
-        if device.pending is not None:
-            self.activations.add_pending(device.pending)
+        for given in device.pending:
+            self.activations.add_pending(given)
         if device.registration is not None:
             self._join_server.add(device.registration, device.nonces)
         self._queues[device.dev_eui] = AppQueue(device.downlinks)
@@ -146,8 +146,8 @@ class NetworkServer:
         assert activation is not None, "an uplink is admitted by a session that is known"
         queue = self._queues[dev_eui]
         changes = _Changes()
-        if activation is self.activations.pending(dev_eui):
-            self.activations.take_pending(dev_eui)
+        if activation is not self.activations.present(dev_eui):
+            self.activations.take_pending(activation)
             changes.add(SessionTaken(dev_eui, uplink.session))
             changes.add(queue.begin_session())
         self._note(uplink, activation)

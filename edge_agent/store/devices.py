@@ -46,17 +46,23 @@ def load(
     only = (None if dev_eui is None else bytes(dev_eui),)
     rows = database.all(f"SELECT {_DEVICE} FROM devices d WHERE ?1 IS NULL OR dev_eui = ?1 ORDER BY 1", only)  # noqa: S608
     codecs = {DevEUI(row[0]): (row[6], row[7]) for row in rows}
-    sessions: dict[tuple[DevEUI, int], NetworkSession] = {}
+    sessions: dict[DevEUI, NetworkSession] = {}
+    given: dict[DevEUI, list[NetworkSession]] = {}
     for raw, pending, *columns in database.each(
-        f"SELECT s.dev_eui, s.pending, {SESSION} FROM sessions s WHERE ?1 IS NULL OR dev_eui = ?1",  # noqa: S608
+        f"SELECT s.dev_eui, s.pending, {SESSION} FROM sessions s "  # noqa: S608 - our names
+        "WHERE ?1 IS NULL OR dev_eui = ?1 ORDER BY s.session",
         only,
     ):
         if codec := codecs.get(DevEUI(raw)):
-            sessions[DevEUI(raw), pending] = network_session(DevEUI(raw), *codec, tuple(columns))
+            kept = network_session(DevEUI(raw), *codec, tuple(columns))
+            if pending:
+                given.setdefault(DevEUI(raw), []).append(kept)
+            else:
+                sessions[DevEUI(raw)] = kept
     for known, newer in seen.items():
-        if (known, 0) in sessions:
-            present = sessions[known, 0]
-            sessions[known, 0] = replace(present, session=replace(present.session, f_cnt_up=newer.f_cnt))
+        if known in sessions:
+            present = sessions[known]
+            sessions[known] = replace(present, session=replace(present.session, f_cnt_up=newer.f_cnt))
     nonces: dict[DevEUI, set[int]] = {}
     for raw, dev_nonce in database.each(
         "SELECT dev_eui, dev_nonce FROM dev_nonces WHERE ?1 IS NULL OR dev_eui = ?1", only
@@ -68,8 +74,8 @@ def load(
         one = DevEUI(row[0])
         found[one] = replace(
             _device(row, frozenset(nonces.get(one, ()))),
-            session=sessions.get((one, 0)),
-            pending=sessions.get((one, 1)),
+            session=sessions.get(one),
+            pending=tuple(given.get(one, ())),
             downlinks=tuple(waiting.get(one, ())),
         )
     return found

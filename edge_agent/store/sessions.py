@@ -8,7 +8,7 @@ from edge_agent.errors import AgentBug
 from edge_agent.lorawan.identifiers import DevAddr
 from edge_agent.lorawan.keys import AES128Key
 from edge_agent.lorawan.session import Session
-from edge_agent.network.device import NetworkSession
+from edge_agent.network.device import MAX_PENDING, NetworkSession
 from edge_agent.network.mac_state import MacState
 from edge_agent.store.connection import Database, Row
 from edge_codecs.identifiers import DevEUI
@@ -48,10 +48,10 @@ def network_session(dev_eui: DevEUI, codec: str, codec_version: int, row: Row) -
 
 
 def insert_session(database: Database, session: NetworkSession, *, pending: bool) -> None:
-    """Keep a session, in the place of one that is pending likewise; within the caller's transaction."""
+    """Keep a new session, within the caller's transaction. Of those pending the newest MAX_PENDING stay."""
     keys = session.session
     database.execute(
-        "INSERT OR REPLACE INTO sessions (dev_eui, pending, session, dev_addr, lorawan, f_nwk_s_int_key, "
+        "INSERT INTO sessions (dev_eui, pending, session, dev_addr, lorawan, f_nwk_s_int_key, "
         "s_nwk_s_int_key, nwk_s_enc_key, app_s_key, f_cnt_up, mac, n_f_cnt_down, a_f_cnt_down, conf_f_cnt, "
         "rj_count_0) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -72,14 +72,19 @@ def insert_session(database: Database, session: NetworkSession, *, pending: bool
             session.rj_count_0,
         ),
     )
+    database.execute(
+        "DELETE FROM sessions WHERE dev_eui = ?1 AND pending = 1 AND session NOT IN (SELECT session "
+        "FROM sessions WHERE dev_eui = ?1 AND pending = 1 ORDER BY session DESC LIMIT ?2)",
+        (bytes(keys.dev_eui), MAX_PENDING),
+    )
 
 
 def take_pending(database: Database, dev_eui: DevEUI, number: int) -> None:
-    """The device used its pending session: it takes the place of the former one.
+    """The device used a pending session: it takes the place of all that were given before it.
 
     Within the caller's transaction. Raises AgentBug if that session is not pending.
     """
-    database.execute("DELETE FROM sessions WHERE dev_eui = ? AND pending = 0", (bytes(dev_eui),))
+    database.execute("DELETE FROM sessions WHERE dev_eui = ? AND session < ?", (bytes(dev_eui), number))
     taken = database.execute(
         "UPDATE sessions SET pending = 0 WHERE dev_eui = ? AND pending = 1 AND session = ?",
         (bytes(dev_eui), number),

@@ -162,11 +162,9 @@ def expect_whole(sensor: Device, told: Told) -> None:
     assert nonces.dev_nonce == (nonces.join_nonce or None), "both nonces of a join, or none"
     assert told.joined <= nonces.join_nonce <= told.joined + 1
     number = sensor.session.session.number if sensor.session else 0
-    if sensor.pending is None:
-        assert number == nonces.join_nonce
-    else:
-        assert number < sensor.pending.session.number == nonces.join_nonce
-        assert sensor.pending.session.f_cnt_up is None
+    given = [one.session for one in sensor.pending]
+    assert max([number, *(session.number for session in given)]) == nonces.join_nonce
+    assert all(session.number > number and session.f_cnt_up is None for session in given)
     if sensor.session is not None:
         f_cnt_up = sensor.session.session.f_cnt_up
         assert f_cnt_up is not None, "a session begins with its first uplink"

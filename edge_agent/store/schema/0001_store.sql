@@ -76,7 +76,7 @@ CREATE TABLE devices (
     snr_tenths INTEGER
 ) STRICT;
 
--- At most two of a device: the one in force, and the one that the last join accept gave and that is not used yet.
+-- Of a device: the one in force, and the pending ones, which join accepts gave and which are not used yet.
 -- f_cnt_up stands here up to the uplink life.counted; each uplink behind it says its own.
 CREATE TABLE sessions (
     number INTEGER PRIMARY KEY,
@@ -95,8 +95,10 @@ CREATE TABLE sessions (
     a_f_cnt_down INTEGER NOT NULL,
     conf_f_cnt INTEGER,
     rj_count_0 INTEGER,
-    UNIQUE (dev_eui, pending)
+    UNIQUE (dev_eui, session)
 ) STRICT;
+
+CREATE UNIQUE INDEX sessions_in_force ON sessions (dev_eui) WHERE pending = 0;
 
 -- DevNonces taken of devices whose DevNonce is random; those of removed devices stay.
 CREATE TABLE dev_nonces (

@@ -149,7 +149,7 @@ def test_the_old_session_works_until_the_new_one_is_used() -> None:
     decision, _ = place.exchange(own, 10, REPORT)
     assert isinstance(decision.outcome, Admitted)
     assert decision.outcome.session == 3
-    assert place.server.activations.pending(NEW.dev_eui) is None
+    assert place.server.activations.pending(NEW.dev_eui) == ()
 
 
 @pytest.mark.parametrize("rejoin_type", [0, 1, 2])
@@ -212,7 +212,7 @@ def test_no_nonce_is_used_twice_over_a_restart(registration: Registration) -> No
     assert isinstance(change, JoinAnswered)
     assert change.dev_nonce is not None
     nonces = JoinNonces(change.join_nonce, change.dev_nonce, frozenset({change.dev_nonce}))
-    again = Site([Device(registration.dev_eui, registration, nonces, pending=change.pending)])
+    again = Site([Device(registration.dev_eui, registration, nonces, pending=(change.pending,))])
     outcome = again.hear(replace(sent, end_us=sent.end_us + 60_000_000)).outcome
     assert isinstance(outcome, Rejected)
     assert outcome.reason is Reason.NONCE_USED

@@ -21,7 +21,7 @@ from edge_agent.network.changes import (
     MacChanged,
     SessionTaken,
 )
-from edge_agent.network.device import Device, DownlinkState, NetworkSession
+from edge_agent.network.device import MAX_PENDING, Device, DownlinkState, NetworkSession
 from edge_agent.network.mac_state import initial
 from edge_agent.store.check import check
 from edge_agent.store.reader import Reader
@@ -123,7 +123,7 @@ def test_a_join_is_kept_whole(store: Store, again: Callable[[], Store]) -> None:
     kept = device(again(), OTAA)
     assert (kept.nonces.join_nonce, kept.nonces.dev_nonce) == (1, 7)
     assert kept.nonces.dev_nonces == frozenset()
-    assert (kept.session, kept.pending) == (None, answered.pending)
+    assert (kept.session, kept.pending) == (None, (answered.pending,))
 
 
 def test_a_random_dev_nonce_is_remembered_with_all_before_it(
@@ -135,13 +135,19 @@ def test_a_random_dev_nonce_is_remembered_with_all_before_it(
     assert (nonces.join_nonce, nonces.dev_nonce, nonces.dev_nonces) == (5, None, {700, 3, 65535})
 
 
-def test_a_new_join_replaces_what_was_pending(store: Store) -> None:
-    store.apply([joined(OTAA, 1, dev_nonce=1)])
-    second = joined(OTAA, 2, dev_nonce=2)
-    store.apply([second])
-    assert device(store, OTAA).pending == second.pending
+def test_the_newest_sessions_given_are_kept_until_one_is_used(
+    store: Store, again: Callable[[], Store]
+) -> None:
+    joins = [joined(OTAA, number, dev_nonce=number) for number in range(1, MAX_PENDING + 3)]
+    for one in joins:
+        store.apply([one])
+    assert device(store, OTAA).pending == tuple(one.pending for one in joins[2:])
     with pytest.raises(AgentBug, match="not pending"):
         store.keep([uplink(OTAA, 1, session=1)], clock(1), [taken(OTAA, 1)])
+    store.keep([uplink(OTAA, 1, session=5)], clock(1), [taken(OTAA, 5)])
+    kept = device(again(), OTAA)
+    assert session_of(kept).number == 5
+    assert kept.pending == tuple(one.pending for one in joins[5:])
 
 
 def test_rejoins_keep_their_own_counters(store: Store, again: Callable[[], Store]) -> None:
@@ -205,7 +211,7 @@ def test_a_session_begins_with_its_first_uplink_and_the_last_of_the_old_one_stay
     assert store.devices()[OTAA].uplinks == 5
     reopened = again()
     kept = device(reopened, OTAA)
-    assert (session_of(kept).number, session_of(kept).f_cnt_up, kept.pending) == (2, 1, None)
+    assert (session_of(kept).number, session_of(kept).f_cnt_up, kept.pending) == (2, 1, ())
     assert reopened.devices()[OTAA].uplinks == 5
     with Reader.open(path, KEY) as reader:
         assert [(row.session, row.f_cnt) for row in reader.uplinks()] == [
@@ -245,6 +251,16 @@ def test_an_uplink_of_a_session_that_did_not_begin_is_our_bug(store: Store) -> N
     store.apply([joined(OTAA, 1, dev_nonce=1), taken(OTAA, 1), joined(OTAA, 2, dev_nonce=2)])
     with pytest.raises(AgentBug, match="did not begin"):
         store.keep([uplink(OTAA, 0, session=2)], clock(1))
+
+
+def test_two_sessions_may_begin_in_one_burst(store: Store, again: Callable[[], Store]) -> None:
+    store.apply([joined(OTAA, 1, dev_nonce=1), joined(OTAA, 2, dev_nonce=2), joined(OTAA, 3, dev_nonce=3)])
+    store.keep(
+        [uplink(OTAA, 8, session=1), uplink(OTAA, 4, session=2)], clock(1), [taken(OTAA, 1), taken(OTAA, 2)]
+    )
+    kept = device(again(), OTAA)
+    assert (session_of(kept).number, session_of(kept).f_cnt_up) == (2, 4)
+    assert [one.session.number for one in kept.pending] == [3]
 
 
 def test_a_full_burst_of_many_devices_each_in_a_new_session(store: Store, path: Path) -> None:
@@ -323,7 +339,7 @@ def test_a_device_that_comes_back_uses_no_nonce_twice(store: Store, again: Calla
     )
     assert [one.nonces.join_nonce for one in back] == [4, 2, 6]
     assert (back[0].nonces.dev_nonce, back[1].nonces.dev_nonces, back[2].nonces.rj_count_1) == (7, {500}, 3)
-    assert [one.pending for one in back] == [None] * 3, "keys go at once"
+    assert [one.pending for one in back] == [()] * 3, "keys go at once"
     assert again().network_devices()[:3] == back
 
 
@@ -374,4 +390,4 @@ def test_what_is_pending_is_what_the_change_says(store: Store) -> None:
     change = joined(OTAA, 1, dev_nonce=1)
     assert isinstance(change, JoinAnswered)
     store.apply([change])
-    assert device(store, OTAA).pending == change.pending
+    assert device(store, OTAA).pending == (change.pending,)
