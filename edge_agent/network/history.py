@@ -17,6 +17,8 @@ MOST_INTERVALS: Final = 96
 """Intervals of one request: a day at 15 minutes each, five frames at most at the slowest data rate."""
 MEMORY_INTERVALS: Final = 5_000
 """No sensor is held to remember more: 64 KiB at 12 bytes an interval (two values of three channels)."""
+MAX_UNIX_S: Final = 2**32 - 1
+"""The latest time that a request can name; a clock that was far off may have dated a report beyond it."""
 REPORTS_BETWEEN: Final = 2
 """The answer comes behind the next report; the one after it shows whether it was lost."""
 
@@ -25,13 +27,16 @@ def request(gaps: Sequence[Gap], waited: int, now_ms: int) -> tuple[Gap, Request
     """The gap of one sensor to ask for now, and what to send; None: nothing, or not yet.
 
     `waited` counts the sensor's reports since it was asked last or sent history last, whichever is later.
-    Each request for a gap that brings nothing doubles the wait; the last tries are a day apart and more at
-    usual intervals, so that a sensor out of reach is not given up within an hour. `now_ms` is UTC.
+    Each request for a gap that brings nothing doubles the wait: at 15 minutes a report all of them take half
+    a day, so that a sensor is not given up for one bad hour. `now_ms` is UTC.
     """
     for gap in sorted(gaps, key=lambda gap: gap.to_ms, reverse=True):
         forgotten = now_ms - gap.to_ms > 1000 * gap.interval_s * MEMORY_INTERVALS
-        if not gap.given_up and not forgotten and waited >= REPORTS_BETWEEN << gap.asked:
-            return gap, _exactly(gap)
+        if gap.given_up or forgotten or waited < REPORTS_BETWEEN << gap.asked:
+            continue
+        question = _exactly(gap)
+        if 0 <= question.from_s <= question.to_s <= MAX_UNIX_S:
+            return gap, question
     return None
 
 

@@ -25,6 +25,8 @@ SAVE_EVERY: Final = 500
 
 _NOWHERE: Final = (None, None)
 
+Taken = Mapping[DevEUI, Sequence[int]]
+"""Sessions that begin, by device, in their order."""
 Dated = Sequence[tuple[Admitted, tuple[int, TimeQuality] | None]]
 
 
@@ -76,7 +78,7 @@ class Counters:
         """Whether the device is here."""
         return dev_eui in self._highest
 
-    def judge(self, dated: Dated, span: int | None, taken: Mapping[DevEUI, int]) -> dict[DevEUI, Seen]:
+    def judge(self, dated: Dated, span: int | None, taken: Taken) -> dict[DevEUI, Seen]:
         """What these uplinks make newer; changes nothing.
 
         `taken` are sessions that begin with one of them. A device that was removed or reset meanwhile keeps
@@ -91,8 +93,10 @@ class Counters:
                 self._highest.get(dev_eui, _NOWHERE) if last is None else (last.session, last.f_cnt)
             )
             if uplink.session != session:
-                if uplink.session != taken.get(dev_eui):
-                    if session is not None and uplink.session > session:
+                if session is not None and uplink.session < session:
+                    continue
+                if uplink.session not in taken.get(dev_eui, ()):
+                    if session is not None:
                         raise AgentBug(f"session {uplink.session} of {dev_eui} did not begin")
                     continue
                 highest = None
@@ -116,12 +120,10 @@ class Counters:
         """Whether the tables must follow now: it is time, or an uplink has no row to say its counter."""
         return not has_row or self._rows + rows >= SAVE_EVERY
 
-    def kept(
-        self, newer: Mapping[DevEUI, Seen], rows: int, taken: Mapping[DevEUI, int], *, saved: bool
-    ) -> None:
+    def kept(self, newer: Mapping[DevEUI, Seen], rows: int, taken: Taken, *, saved: bool) -> None:
         """These uplinks are on disk, and these sessions began."""
-        for dev_eui, session in taken.items():
-            self._highest[dev_eui] = (session, None)
+        for dev_eui, sessions in taken.items():
+            self._highest[dev_eui] = (sessions[-1], None)
         self._take(newer)
         if saved:
             self.saved()

@@ -58,13 +58,13 @@ def apply(
                 history_asked(change)
 
 
-def taken_sessions(changes: Sequence[Change], present: Container[DevEUI]) -> dict[DevEUI, int]:
+def taken_sessions(changes: Sequence[Change], present: Container[DevEUI]) -> dict[DevEUI, list[int]]:
     """The sessions that begin with these changes, by device."""
-    return {
-        change.dev_eui: change.session
-        for change in changes
-        if isinstance(change, SessionTaken) and change.dev_eui in present
-    }
+    taken: dict[DevEUI, list[int]] = {}
+    for change in changes:
+        if isinstance(change, SessionTaken) and change.dev_eui in present:
+            taken.setdefault(change.dev_eui, []).append(change.session)
+    return taken
 
 
 def _join_answered(database: Database, change: JoinAnswered) -> None:
