@@ -71,6 +71,7 @@ class Commands:
             "region": self._settings.gateway.region,
             "radios": [radio.status() for radio in self._radios],
             "devices": len(self._network),
+            "joins": self._intake.joins,
             "uplinks_taken": self._intake.taken,
             "frames_not_taken": describe_rejections(rejections),
             "downlinks": dict(self._transmitter_status()) if self._settings.network.downlinks else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -51,7 +52,7 @@ def tail(
     config: Configuration = DEFAULT_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Show frames as they come, taken or not, and why not. Ends with Ctrl-C.
+    """Show frames as they come, taken or not, and why not, and what is sent. Ends with Ctrl-C.
 
     Example: edge-agent tail --raw > frames.jsonl
     """
@@ -61,7 +62,7 @@ def tail(
         print_lines(events)
         return
     for event in events:
-        typer.echo(_line(event))
+        typer.echo(tail_line(event))
 
 
 def _facts(answer: dict[str, Any]) -> dict[str, object]:
@@ -84,21 +85,31 @@ def _facts(answer: dict[str, Any]) -> dict[str, object]:
     }
     if answer["sync"] and answer["sync"]["hint"]:
         facts["do next"] = answer["sync"]["hint"]
-    facts |= {"devices": answer["devices"], "uplinks taken": f"{answer['uplinks_taken']} since the start"}
+    facts |= {
+        "devices": answer["devices"],
+        "joins": f"{answer['joins']} answered since the start",
+        "uplinks taken": f"{answer['uplinks_taken']} since the start",
+    }
     for entry in answer["frames_not_taken"]:
         facts[f"  not taken: {entry['reason']}"] = f"{entry['count']}, last {entry['last_seen']}"
     facts |= downlink_facts(answer["downlinks"])
     for radio in answer["radios"]:
         facts["radio"] = radio["name"]
         for forwarder in radio.get("forwarders", ()):
-            counts = (
-                f"{name.replace('_', ' ')} {value}" for name, value in forwarder.items() if value is not None
-            )
-            facts[f"  forwarder {forwarder.get('eui', '')}"] = ", ".join(counts)
+            facts[f"  forwarder {forwarder.get('eui', '')}"] = ", ".join(_counts(forwarder))
         lost = radio.get("kernel_dropped")
         if lost:
             facts["  datagrams lost"] = f"{lost}: more came than this gateway could read"
     return facts
+
+
+def _counts(figures: dict[str, Any]) -> Iterator[str]:
+    """What a forwarder is like, without what is nothing."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from _counts({f"{name} {inner}": of_it for inner, of_it in value.items()})
+        elif value is not None and name != "eui":
+            yield f"{name.replace('_', ' ')} {value}"
 
 
 def downlink_facts(downlinks: dict[str, Any] | None) -> dict[str, object]:
@@ -148,14 +159,31 @@ def _link(sync: dict[str, Any] | None) -> str:
     return f"{state}: {sync['last_error']}" if sync["last_error"] else state
 
 
-def _line(event: dict[str, Any]) -> str:
+def tail_line(event: dict[str, Any]) -> str:
+    """One event of `tail` for people."""
     if "missed" in event:
         return f"({event['missed']} frames not shown: this terminal is too slow)"
     who = event["dev_eui"] or event.get("dev_addr") or "unknown"
-    air = f"{event['frequency_hz'] / 1e6:.1f} MHz {event['data_rate']} {event['rssi_dbm']} dBm"
-    if event["snr_db"] is not None:
+    match event["outcome"]:
+        case "taken":
+            flaw = f" [{event['reason']}]" if event["reason"] else ""
+            return f"taken      {who:<16} #{event['f_cnt']:<6} {_air(event)}  {event['says']}{flaw}"
+        case "joined":
+            return f"joined     {who:<16} as {event['dev_addr']}  {_air(event)}  {event['says']}"
+        case "sent":
+            counter = "" if event["f_cnt"] is None else f"#{event['f_cnt']:<6} "
+            return f"sent       {who:<16} {counter}{_air(event)}  {event['says']} in {event['window']}"
+        case "not_sent":
+            return f"not sent   {who:<16} {event['says']}: {event['reason']} ({event['detail']})"
+        case _:
+            return f"not taken  {who:<16} {event['reason']}: {event['detail']}  {_air(event)}"
+
+
+def _air(event: dict[str, Any]) -> str:
+    """How a frame was on air, and how it was heard."""
+    air = f"{event['frequency_hz'] / 1e6:.1f} MHz {event['data_rate']}"
+    if event.get("rssi_dbm") is not None:
+        air += f" {event['rssi_dbm']} dBm"
+    if event.get("snr_db") is not None:
         air += f" {event['snr_db']:+.1f} dB"
-    if event["outcome"] == "taken":
-        flaw = f" [{event['reason']}]" if event["reason"] else ""
-        return f"taken      {who:<16} #{event['f_cnt']:<6} {air}  {event['says']}{flaw}"
-    return f"not taken  {who:<16} {event['reason']}: {event['detail']}  {air}"
+    return air
