@@ -68,6 +68,11 @@ class Bench:
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
+    @property
+    def windows(self) -> list[int]:
+        """The counter values that the forwarder was to send at."""
+        return [txpk["tmst"] for txpk in self.forwarder.downlinks]
+
     async def hear(self) -> RxFrame:
         """A frame that ends now."""
         self.forwarder.hear((self.begin_us + round((self.now - self.begin) * 1_000_000)) % (1 << 32))

@@ -11,22 +11,11 @@ import pytest
 from edge_agent.lorawan.regions.eu868 import EU868
 from edge_agent.network.answer import Transmitted, TxResult, Window
 from edge_agent.transmitter import MAX_ANSWERS, Transmitter
-from edge_codecs.identifiers import EUI64
 from tests.fakes import virtual_time
-from tests.fakes.forwarder import ACCEPT, EUI, SILENT, TWICE, Reply, late, refuse, warn
+from tests.fakes.forwarder import ACCEPT, EUI, SILENT, Reply, refuse
 from tests.fakes.virtual_clock import VirtualClock
 from tests.rig.answers import RX1, RX2, answer, uplink
 from tests.rig.transmitter import Bench, run
-
-OTHER = EUI64.parse("aa555a0000000102")
-QUICK = (
-    Window("RX1", 1_000_000, 868_100_000, "SF7BW125", 16.0),
-    Window("RX2", 2_000_000, 869_525_000, "SF12BW125", 29.0),
-)
-
-
-def windows(bench: Bench) -> list[int]:
-    return [txpk["tmst"] for txpk in bench.forwarder.downlinks]
 
 
 def test_an_answer_goes_into_rx1() -> None:
@@ -50,131 +39,9 @@ def test_the_counter_wraps_before_the_window(counter_us: int, tmst: int) -> None
     async def story(bench: Bench) -> None:
         result = await bench.send(answer(await bench.hear()))
         assert (result.result, result.window) == (TxResult.SENT, RX1)
-        assert windows(bench) == [tmst]
+        assert bench.windows == [tmst]
 
     run(story, counter_us=counter_us)
-
-
-REFUSALS = {
-    "TOO_LATE": TxResult.TOO_LATE,
-    "TOO_EARLY": TxResult.TOO_EARLY,
-    "COLLISION_PACKET": TxResult.COLLISION,
-    "COLLISION_BEACON": TxResult.COLLISION,
-    "TX_FREQ": TxResult.TX_FREQ,
-    "TX_POWER": TxResult.TX_POWER,
-    "GPS_UNLOCKED": TxResult.GPS_UNLOCKED,
-    "ANYTHING": TxResult.REFUSED,
-}
-
-
-@pytest.mark.parametrize(("word", "result"), REFUSALS.items())
-def test_a_refusal_leads_to_rx2_and_a_second_one_is_named(word: str, result: TxResult) -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies += [refuse(word), ACCEPT, refuse(word), refuse(word)]
-        first = answer(await bench.hear())
-        tried = f"RX1 {result.value} ({word})"
-        assert await bench.send(first) == Transmitted(first, TxResult.SENT, RX2, f"{tried}, RX2 sent")
-        await asyncio.sleep(20)
-        second = answer(await bench.hear())
-        tried += f", RX2 {result.value} ({word})"
-        assert await bench.send(second) == Transmitted(second, result, None, tried)
-        assert windows(bench) == [5_000_000, 6_000_000, 25_000_000, 26_000_000]
-        assert (bench.now, bench.results.empty()) == (1020, True)
-        assert bench.transmitter.status()["refusals"] == {
-            f"RX1 {result.value}": 2,
-            f"RX2 {result.value}": 1,
-        }
-
-    run(story)
-
-
-@pytest.mark.parametrize(("windows_of", "until_s"), [((RX1, RX2), 2.0), (QUICK, 2 - 0.0425 - 0.05)])
-def test_silence_leads_to_rx2_in_time(windows_of: tuple[Window, ...], until_s: float) -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies += [SILENT, ACCEPT]
-        result = await bench.send(answer(await bench.hear(), windows=windows_of))
-        assert (result.result, result.window) == (TxResult.SENT, windows_of[1])
-        assert result.detail == "RX1 no_tx_ack, RX2 sent"
-        assert bench.now - 1000 == pytest.approx(until_s, abs=0.005)  # the kernel's own time
-
-    run(story)
-
-
-def test_silence_to_both_windows_is_named() -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies += [SILENT, SILENT]
-        result = await bench.send(answer(await bench.hear()))
-        assert (result.result, result.window) == (TxResult.NO_TX_ACK, None)
-        assert result.detail == "RX1 no_tx_ack, RX2 no_tx_ack"
-        assert bench.now - 1000 == pytest.approx(4)
-
-    run(story)
-
-
-def test_a_late_word_is_waited_for() -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies.append(late(1.9))
-        result = await bench.send(answer(await bench.hear()))
-        assert (result.result, result.window) == (TxResult.SENT, RX1)
-
-    run(story)
-
-
-def test_a_word_too_late_settles_nothing() -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies += [late(2.5), SILENT]  # comes while RX2's is awaited
-        result = await bench.send(answer(await bench.hear()))
-        assert result.detail == "RX1 no_tx_ack, RX2 no_tx_ack"
-        assert bench.radio.forwarders()[0].tx_acks_unexpected == 1
-
-    run(story)
-
-
-def test_a_word_said_twice_counts_once() -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies += [TWICE, SILENT, SILENT]
-        assert (await bench.send(answer(await bench.hear()))).result is TxResult.SENT
-        await asyncio.sleep(20)
-        again = await bench.send(answer(await bench.hear()))
-        assert again.result is TxResult.NO_TX_ACK
-        [known] = bench.radio.forwarders()
-        assert (dict(known.tx_acks), known.tx_acks_unexpected) == ({"OK": 1}, 1)
-
-    run(story)
-
-
-@pytest.mark.parametrize(
-    "reply", [Reply(token_plus=1), Reply(token_plus=-1), Reply(eui=OTHER), Reply(from_elsewhere=True)]
-)
-def test_nobody_else_may_say_it(reply: Reply) -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies += [(reply,), (reply,)]
-        result = await bench.send(answer(await bench.hear()))
-        assert result.detail == "RX1 no_tx_ack, RX2 no_tx_ack"
-        assert sum(known.tx_acks_unexpected for known in bench.radio.forwarders()) == 2
-
-    run(story)
-
-
-def test_another_power_is_a_note() -> None:
-    async def story(bench: Bench) -> None:
-        bench.forwarder.replies.append(warn("TX_POWER", 14))
-        result = await bench.send(answer(await bench.hear()))
-        assert (result.result, result.window) == (TxResult.SENT, RX1)
-        assert result.detail == "RX1 sent (TX_POWER 14 dBm)"
-
-    run(story)
-
-
-def test_version_1_says_nothing() -> None:
-    async def story(bench: Bench) -> None:
-        result = await bench.send(answer(await bench.hear()))
-        assert result.result is TxResult.SENT
-        assert result.detail == "RX1 sent (version 1 has no TX_ACK)"
-        bench.forwarder.read()
-        assert bench.forwarder.tokens == [b"\0\0"]
-
-    run(story, version=1)
 
 
 def test_before_pull_data_there_is_no_way() -> None:
@@ -269,6 +136,26 @@ def test_the_law_is_kept_over_a_restart(tmp_path: Path) -> None:
     virtual_time.run(main)
 
 
+def test_what_was_sent_is_on_file_at_once_and_at_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "duty-cycle.json"
+
+    def on_file() -> int:
+        [transmitter] = json.loads(file.read_text())["transmitters"]
+        return sum(map(len, transmitter["spent"].values()))
+
+    async def story(bench: Bench) -> None:
+        await bench.send(answer(await bench.hear()))
+        await bench.hear()  # the loop has gone round
+        assert on_file() == 1
+        await asyncio.sleep(0.2)
+        await bench.send(answer(await bench.hear()))
+        await bench.hear()
+        assert on_file() == 1  # it is written once a second
+
+    run(story, file=file)
+    assert on_file() == 2
+
+
 def test_nobody_waits_for_anothers_word() -> None:
     async def story(bench: Bench) -> None:
         bench.forwarder.replies += [SILENT, ACCEPT]
@@ -295,7 +182,7 @@ def test_the_forwarder_is_not_flooded() -> None:
         for number in range(6):  # each as soon as the first at the forwarder goes on air
             assert (await bench.results.get()).window is RX1
             assert bench.now == pytest.approx(1005 + number / 10)
-        assert windows(bench) == pytest.approx([5_000_000 + number * 100_000 for number in range(30)])
+        assert bench.windows == pytest.approx([5_000_000 + number * 100_000 for number in range(30)])
 
     run(story)
 
@@ -314,18 +201,37 @@ def test_more_than_can_ever_be_sent() -> None:
 
 
 def test_an_end_is_told_to_everybody() -> None:
+    later = Window("RX2", 9_000_000, 869_525_000, "SF12BW125", 29.0)
+
     async def main() -> None:
         bench = Bench()
         async with bench.running():
-            bench.forwarder.replies.extend([SILENT] * 24)
-            for _ in range(25):
-                bench.transmitter.send(answer(await bench.hear()))
+            bench.forwarder.replies += [(Reply({"error": "TX_FREQ"}, after_s=1.9),), *[SILENT] * 24]
+            bench.transmitter.send(answer(await bench.hear(), windows=(RX1, later)))
+            for _ in range(24):
                 await asyncio.sleep(0.075)
+                bench.transmitter.send(answer(await bench.hear()))
+            await asyncio.sleep(0.15)  # RX1 of the first is refused, its RX2 waits behind 24 others
             bench.transmitter.send(answer(await bench.hear()))
         results = [bench.results.get_nowait() for _ in range(26)]
-        assert [result.result for result in results] == [TxResult.NO_TX_ACK] * 24 + [TxResult.STOPPED] * 2
+        assert [result.result for result in results] == [
+            TxResult.STOPPED, *[TxResult.NO_TX_ACK] * 23, *[TxResult.STOPPED] * 2
+        ]  # fmt: skip
         assert {result.detail for result in results} == {"the agent ended"}
         assert bench.results.empty()
+
+    virtual_time.run(main)
+
+
+def test_an_end_is_told_to_those_that_found_no_room() -> None:
+    async def main() -> None:
+        bench = Bench()
+        async with bench.running():
+            heard = await bench.hear()
+            for _ in range(MAX_ANSWERS + 3):
+                bench.transmitter.send(answer(heard))
+        results = [bench.results.get_nowait().result for _ in range(MAX_ANSWERS + 3)]
+        assert results == [TxResult.QUEUE_FULL] * 3 + [TxResult.STOPPED] * MAX_ANSWERS
 
     virtual_time.run(main)
 
