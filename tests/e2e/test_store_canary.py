@@ -11,22 +11,26 @@ from pathlib import Path
 import pytest
 
 from edge_agent.lorawan.keys import AES128Key
+from edge_agent.network.device import NetworkSession
 from edge_agent.network.reason import Reason
 from edge_agent.store.backup import backup
 from edge_agent.store.connection import connect
 from edge_agent.store.store import Store
 from edge_codecs.clipr import Undecoded
 from edge_codecs.manifest import Lane
-from tests.rig.store import KEY, Now, clock, dev_eui, open_store, session, uplink
+from tests.rig.store import KEY, Now, clock, dev_eui, joined, open_store, registration, session, uplink
 
 CANARY_PAYLOAD = b"a payload in clear, 31 bytes !!"
 NETWORK_KEY = AES128Key(b"network-key-0001")
 APPLICATION_KEY = AES128Key(b"application-key1")
+ROOT_KEY = AES128Key(b"a root key, n. 1")
+DOWNLINK = b"sent to a sensor"
 ROOT = Path(__file__).parents[2]
 
 
 def canaries() -> Iterator[bytes]:
-    for secret in (bytes(KEY), bytes(NETWORK_KEY), bytes(APPLICATION_KEY), CANARY_PAYLOAD, bytes(dev_eui(7))):
+    keys = (bytes(KEY), bytes(NETWORK_KEY), bytes(APPLICATION_KEY), bytes(ROOT_KEY))
+    for secret in (*keys, CANARY_PAYLOAD, DOWNLINK, bytes(dev_eui(7))):
         yield secret
         yield secret.hex().encode()
         yield secret.hex().upper().encode()
@@ -58,6 +62,11 @@ def busy(folder: Path) -> Store:
     )
     store.add_device(keyed)
     store.add_device(session(8))
+    store.add_device(replace(registration(9), app_key=ROOT_KEY))
+    join = joined(9, 1, dev_nonce=1)
+    given = replace(keyed, dev_eui=dev_eui(9), number=1)
+    store.apply([replace(join, pending=NetworkSession(given))])
+    store.queue_downlink(dev_eui(9), 20, DOWNLINK, True, 1)
     for f_cnt in range(300):
         odd = replace(
             uplink(7, f_cnt, at_s=f_cnt), payload=CANARY_PAYLOAD, message=Undecoded(10, CANARY_PAYLOAD)
@@ -96,11 +105,22 @@ def test_no_file_holds_a_key_or_a_payload(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_search_would_find_them(tmp_path: Path) -> None:
     """The same content in a plain file is found, so the search does bite."""
     store = busy(tmp_path)
-    rows = store._database.all("SELECT * FROM devices")
+    rows = [
+        row
+        for table in ("devices", "sessions", "downlinks")
+        for row in store._database.all(f"SELECT * FROM {table}")
+    ]
     payloads = store._database.all("SELECT payload, data_rate FROM uplinks LIMIT 1")
     store.close()
-    (tmp_path / "plain").write_bytes(repr((rows, payloads)).encode() + bytes(NETWORK_KEY) + CANARY_PAYLOAD)
-    assert {canary for _, canary in found(tmp_path)} >= {bytes(NETWORK_KEY), CANARY_PAYLOAD, b"SF7BW125"}
+    blobs = b"".join(value for row in rows for value in row if isinstance(value, bytes))
+    (tmp_path / "plain").write_bytes(repr((rows, payloads)).encode() + blobs + CANARY_PAYLOAD)
+    assert {canary for _, canary in found(tmp_path)} >= {
+        bytes(NETWORK_KEY),
+        CANARY_PAYLOAD,
+        DOWNLINK,
+        bytes(ROOT_KEY),
+        b"SF7BW125",
+    }
 
 
 def test_salvage_leaves_nothing_in_clear(tmp_path: Path) -> None:

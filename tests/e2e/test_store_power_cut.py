@@ -6,6 +6,8 @@ be given such a file system, so the method runs on plain SQLite with the store's
 happens above it, page by page). That the rig bites is proven with synchronous=NORMAL, which must lose what it
 acknowledged.
 
+With some rows go steps of a join, in other tables: each is there with its row, whole, or not at all.
+
 The short form looks at some 600 images; CAMPAIGN=full at more than 10,000.
 """
 
@@ -88,9 +90,15 @@ def work(folder: Path, synchronous: str) -> list[Step]:
     connection.execute("CREATE TABLE uplinks (id INTEGER PRIMARY KEY, payload BLOB)")
     connection.execute("CREATE TABLE life (number INTEGER PRIMARY KEY, counted INTEGER)")
     connection.execute("INSERT INTO life VALUES (1, 0)")
+    connection.execute("CREATE TABLE devices (number INTEGER PRIMARY KEY, join_nonce INTEGER, keys BLOB)")
+    connection.execute(
+        "CREATE TABLE sessions (number INTEGER PRIMARY KEY, pending INTEGER, f_cnt_down INTEGER)"
+    )
+    connection.execute("INSERT INTO devices VALUES (1, 0, zeroblob(900))")  # so that each is on its own page
     for row in range(1, ROWS + 1):
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT INTO uplinks VALUES (?, ?)", (row, payload(row)))
+        network_step(connection, row)
         if row % 5 == 0:
             connection.execute("UPDATE life SET counted = ?", (row,))
         if row % 20 == 0:
@@ -102,6 +110,31 @@ def work(folder: Path, synchronous: str) -> list[Step]:
     connection.close()
     vfs.unregister()
     return log
+
+
+def network_step(connection: apsw.Connection, row: int) -> None:
+    """With every third row a join is answered, a session taken, or downlink counters are reserved."""
+    match row % 9:
+        case 3:
+            connection.execute("UPDATE devices SET join_nonce = ?", (row,))
+            connection.execute("INSERT INTO sessions VALUES (?, 1, 0)", (row,))
+        case 6:
+            connection.execute("DELETE FROM sessions WHERE pending = 0")
+            connection.execute("UPDATE sessions SET pending = 0")
+        case 0:
+            connection.execute("UPDATE sessions SET f_cnt_down = ?", (32 * row,))
+
+
+def network_after(row: int) -> tuple[int, list[tuple[int, int, int]]]:
+    """(last JoinNonce, sessions) once row number `row` is kept."""
+    join = (row - 3) // 9 * 9 + 3  # the newest row that was a join
+    if join < 0:
+        return 0, []
+    reserved = 32 * (join - 3)
+    before = [] if join == 3 else [(join - 9, 0, reserved)]
+    if row >= join + 6:
+        return join, [(join, 0, 32 * (join + 6))]
+    return join, [(join, 0, 0)] if row >= join + 3 else [*before, (join, 1, 0)]
 
 
 class Platter:
@@ -166,6 +199,8 @@ def verdict(folder: Path, image: dict[str, bytes], acknowledged: int) -> str:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'uplinks'").fetchall():
             return "lost" if acknowledged else "fine"
         rows = dict(connection.execute("SELECT id, payload FROM uplinks").fetchall())
+        nonces = connection.execute("SELECT join_nonce FROM devices").fetchall()
+        sessions = connection.execute("SELECT * FROM sessions ORDER BY number").fetchall()
     except apsw.Error:
         return "corrupt"
     finally:
@@ -174,6 +209,8 @@ def verdict(folder: Path, image: dict[str, bytes], acknowledged: int) -> str:
     first = min(rows, default=1)
     if list(rows) != list(range(first, last + 1)) or any(rows[row] != payload(row) for row in rows):
         return "corrupt"
+    if rows and (nonces[0][0], sessions) != network_after(last):
+        return "half a step"
     return "fine" if acknowledged <= last <= acknowledged + 1 else "lost"
 
 
