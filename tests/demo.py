@@ -45,8 +45,10 @@ OUT = Path("demo-out")
 SENSORS = 10
 INTERVAL_S = 6
 WATER_SPEED = 150.0  # a sensor's 15 minutes of water in an interval
-DURATION_S, CALM_S = 72.0, 34.0  # nothing is lost on the air in the end, so that all can come back
-BROKER_DIES_S, BROKER_BACK_S, AGENT_DIES_S, AGENT_BACK_S = 18.0, 26.0, 30.0, 31.5
+LOSSES_END_S = 32.0  # nothing is lost on the air from then on, so that all can come back
+ASKS_S = LOSSES_END_S + 2.5 * INTERVAL_S  # by then the agent knows of every hole
+LONGEST_S = 100.0
+BROKER_DIES_S, BROKER_BACK_S, AGENT_DIES_S, AGENT_BACK_S = 16.0, 23.0, 27.0, 28.5
 RX1_DELAY_S = 1  # short intervals leave no time for the usual 5
 TENANTS = (("aqua-nord", "00800000a0000001"), ("hotel-sued", "00800000a0000002"))
 
@@ -60,10 +62,25 @@ class Building:
     plan: Simulation
     ledger: Path
     outcome: Outcome = field(default_factory=Outcome)
+    missing: int = 0  # intervals that the agent knows it lacks
+    enough: threading.Event = field(default_factory=threading.Event)
 
     def play(self) -> None:
-        """Send all its sensors' frames."""
-        simulate(self.plan, "127.0.0.1", self.agent.port, ledger=self.ledger, progress=self._heard)
+        """Let its sensors live until it is enough."""
+        simulate(
+            self.plan,
+            "127.0.0.1",
+            self.agent.port,
+            ledger=self.ledger,
+            progress=self._heard,
+            should_stop=self.enough.is_set,
+        )
+
+    def look_for_holes(self) -> int:
+        """Ask the store, as an operator would."""
+        lines = self.agent.command("readings", "--holes", "--json").splitlines()
+        self.missing = sum(json.loads(line)["intervals"] for line in lines)
+        return self.missing
 
     def _heard(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -127,9 +144,9 @@ def _building(stack: ExitStack, cloud: Cloud, number: int) -> Building:
         first_sensor=number * SENSORS,
         interval_s=round(INTERVAL_S * WATER_SPEED),
         speed_up=WATER_SPEED,
-        duration_s=DURATION_S,
-        calm_s=CALM_S,
-        loss=0.1,
+        duration_s=LONGEST_S,
+        calm_s=LONGEST_S - LOSSES_END_S,
+        loss=0.15,
         downlink_loss=0.05,
         duplicates=0.1,
         bad_crc=0.05,
@@ -151,7 +168,7 @@ def _play(console: Console, cloud: Cloud, buildings: Sequence[Building]) -> None
         (BROKER_BACK_S, cloud.broker.start, "the broker is back: live readings first, the backlog behind"),
         (AGENT_DIES_S, first.kill, f"the agent of {buildings[0].tenant} is killed (-9)"),
         (AGENT_BACK_S, first.start, "the agent is back: its datagrams waited in the kernel"),
-        (DURATION_S - CALM_S, lambda: None, "no more losses: sensors are asked for what is missing"),
+        (LOSSES_END_S, lambda: None, "no more losses: sensors are asked for what is missing"),
     ]
     begin_s = time.monotonic()
     console.print("· sensors are switched on and join")
@@ -163,6 +180,10 @@ def _play(console: Console, cloud: Cloud, buildings: Sequence[Building]) -> None
                 _, happen, news = events.pop(0)
                 happen()
                 console.print(f"· {news}")
+            may_end = time.monotonic() - begin_s >= ASKS_S and not buildings[0].enough.is_set()
+            if may_end and not sum(b.look_for_holes() for b in buildings):
+                for building in buildings:
+                    building.enough.set()
             waiting = [_waiting(b) for b in buildings]
             live.update(_progress(buildings, waiting))
             if not events and not any(waiting) and not any(player.is_alive() for player in players):
@@ -191,11 +212,27 @@ def _strays(buildings: Sequence[Building], readings: dict[str, list[dict[str, ob
 
 
 def _progress(buildings: Sequence[Building], waiting: Sequence[int]) -> Table:
-    columns = ("joined", "uplinks heard", "lost", "downlinks heard", "intervals measured")
-    table = Table("tenant", *columns, "not confirmed yet", box=None)
+    columns = (
+        "joined",
+        "uplinks heard",
+        "lost",
+        "downlinks heard",
+        "intervals measured",
+        "missing",
+        "not confirmed yet",
+    )
+    table = Table("tenant", *columns, box=None)
     for building, rows in zip(buildings, waiting, strict=True):
         seen = building.outcome
-        counts = (seen.joined, seen.uplinks, seen.lost, seen.downlinks_heard, seen.intervals, rows)
+        counts = (
+            seen.joined,
+            seen.uplinks,
+            seen.lost,
+            seen.downlinks_heard,
+            seen.intervals,
+            building.missing,
+            rows,
+        )
         table.add_row(building.tenant, *map(str, counts))
     return table
 
