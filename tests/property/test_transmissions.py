@@ -28,7 +28,7 @@ STEPS = st.lists(
         st.integers(12, 255),
         st.sampled_from(["sent", "sent", "sent", "refused", "restart"]),
     ),
-    max_size=80,
+    max_size=60,
 )
 
 
