@@ -201,7 +201,7 @@ def _link_adr(
     """A LinkADRReq block is accepted or refused as a whole (section 5.3).
 
     From 1.0.2 on, each command has an answer and all say the same; before, there may be a single one. A
-    device whose ADR bit is off may take the channels and answer "no" to the rest: that is no refusal.
+    device whose ADR bit is off may answer "no" to all but the channels: that is no refusal.
     """
     last = asked.commands[-1]
     assert isinstance(last, LinkADRReq), "a LinkADRReq block holds nothing else"
@@ -225,10 +225,10 @@ def _link_adr(
     if not channels:
         refused.append("channels")
         mac = mac.refusing("channels", mask_of(enabled))
-    if not data_rate:
+    if not data_rate and admitted.adr:
         refused.append(f"data rate {last.data_rate}")
         mac = mac.refusing("data_rate", last.data_rate)
-    if not power:
+    if not power and admitted.adr:
         refused.append(f"power {last.tx_power}")
         mac = mac.refusing("tx_power", last.tx_power)
     return Taken(mac, (f"LinkADRReq was refused: {', '.join(refused)}",))

@@ -58,8 +58,9 @@ def some_device(roll: random.Random, region: Region) -> MacDevice:
     channels = {}
     if not region.is_fixed_plan:
         places = range(first, region.max_channels)
-        for index in roll.sample(places, roll.randint(0, len(places))):
-            channels[index] = (some_hz(roll, region), 0, 5)
+        apart = {some_hz(roll, region) for _ in range(roll.randint(0, len(places)))}
+        indices = roll.sample(places, len(apart))
+        channels = {index: (at_hz, 0, 5) for index, at_hz in zip(indices, apart, strict=True)}
     there = [*range(first), *sorted(channels)]
     enabled = {roll.randrange(first), *roll.sample(there, roll.randint(0, len(there)))}
     downlinks_hz = {}

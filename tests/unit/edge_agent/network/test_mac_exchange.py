@@ -278,6 +278,8 @@ def test_with_its_adr_bit_off_a_device_takes_the_channels_only() -> None:
     said = uplink(10, adr=False)
     taken = after(mac, LinkADRAns(True, False, False), admitted=said).mac
     assert taken == replace(JOINED, enabled=frozenset((0, 1, 2)))
+    refused = after(mac, LinkADRAns(False, False, False), admitted=said).mac.refused
+    assert refused == (("channels", 0b111),)
     elsewhere = uplink(10, adr=False, frequency_hz=867_900_000)
     taken = after(mac, LinkADRAns(True, False, False), admitted=elsewhere).mac
     assert taken.refused == (("channels", 0b111),)  # said and not done
