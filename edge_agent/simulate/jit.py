@@ -37,9 +37,9 @@ def parse_txpk(body: bytes) -> Transmission | None:
     """Read the JSON of a PULL_RESP. None for what the reference forwarder does not even answer."""
     try:
         txpk = json.loads(body)["txpk"]
-        data = str(txpk["data"])
+        data = txpk["data"]
         phy_payload = b64decode(data + "=" * (-len(data) % 4))[: int(txpk["size"])]
-        data_rate = str(txpk["datr"])
+        data_rate = txpk["datr"]
         return Transmission(
             phy_payload,
             int(txpk["tmst"]),
@@ -48,7 +48,7 @@ def parse_txpk(body: bytes) -> Transmission | None:
             bool(txpk.get("ipol", False)),
             downlink_airtime_us(len(phy_payload), data_rate),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

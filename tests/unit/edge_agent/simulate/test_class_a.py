@@ -437,3 +437,84 @@ def test_the_same_seed_gives_the_same_frames():
         return [device.join_request(n * 10**7) for n in range(5)]
 
     assert frames(1) == frames(1) != frames(2)
+
+
+def in_region(name):
+    device = ClassADevice(session(), REGIONS[name], Random(4))
+    return device, SmallNetwork.of(session())
+
+
+def masks(device, network, *requests):
+    device.send(0, 10, b"hello")
+    hand(device, network.down(requests, 0))
+    [answer, *_] = said(network, device, device.send(10**7, 10, b"hello"))
+    return answer, {index for index, channel in device.radio.channels.items() if channel.enabled}
+
+
+@pytest.mark.parametrize("name", ["US915", "AU915"])
+def test_channel_masks_of_fixed_plans(name):
+    fine = mac.LinkADRAns(True, True, True)
+    off = mac.LinkADRReq(15, 15, 0x0002, 7, 1)  # all of 125 kHz, and 500 kHz but channel 65
+    assert masks(*in_region(name), off, mac.LinkADRReq(15, 15, 0xFF00, 0, 1)) == (
+        fine,
+        {*range(8, 16), 65},
+    )
+    assert masks(*in_region(name), mac.LinkADRReq(15, 15, 0x0005, 5, 1))[1] == {
+        *range(8), *range(16, 24), 64, 66
+    }  # fmt: skip
+    assert masks(*in_region(name), mac.LinkADRReq(15, 15, 0x0000, 6, 1))[1] == set(range(64))
+    assert masks(*in_region(name), mac.LinkADRReq(15, 15, 0xFFFF, 4, 1))[0].channel_mask_ack is False
+
+
+def test_the_first_window_of_a_fixed_plan():
+    device, network = in_region("US915")
+    sent = device.send(0, 10, b"hello")
+    rx1, rx2 = device.windows()
+    index = next(i for i, c in device.radio.channels.items() if c.uplink_hz == sent.frequency_hz)
+    assert rx1.frequency_hz == 923_300_000 + 600_000 * (index % 8)
+    assert (sent.data_rate, rx1.data_rate) == ("SF7BW125", "SF7BW500")
+    assert (rx2.frequency_hz, rx2.data_rate) == (923_300_000, "SF12BW500")
+    assert isinstance(hand(device, network.down()), Received)
+
+
+def test_fixed_plans_have_no_channels_to_make_and_no_answer_for_it():
+    device, network = in_region("US915")
+    device.send(0, 10, b"hello")
+    hand(device, network.down([mac.NewChannelReq(3, 902_300_000, 3, 0), mac.DlChannelReq(3, 923_300_000)]))
+    assert said(network, device, device.send(10**7, 10, b"hello")) == []
+
+
+def test_a_join_in_a_fixed_plan_uses_both_bandwidths_and_takes_masks():
+    device = ClassADevice(registration("1.0.4"), REGIONS["US915"], Random(4))
+    rates = {device.join_request(n * 10**7).data_rate for n in range(100)}
+    assert rates == {"SF7BW125", "SF8BW500"}
+    network = SmallNetwork(device.joiner.registration)
+    accept = network.accept(
+        device.join_request(10**9).phy_payload,
+        1,
+        rx2_data_rate=8,
+        cf_list=CFList(1, channel_masks=(0xFF00, 0, 0, 0, 2)),
+    )
+    assert isinstance(hand(device, accept), Joined)
+    on = {index for index, channel in device.radio.channels.items() if channel.enabled}
+    assert on == {*range(8, 16), 65}
+
+
+def test_dwell_times_of_asia():
+    device, network = in_region("AS923-1")
+    assert device.radio.uplink_dwell_time == REGIONS["AS923-1"].default_dwell_time
+    device.radio.data_rate = 2
+    device.send(0, 10, b"hello")
+    hand(device, network.down([mac.TXParamSetupReq(True, True, 5)]))
+    sent = device.send(10**7, 10, b"hello")
+    assert sent.eirp_dbm == 16.0
+    assert [one.name for one in said_in(network, sent)] == ["TXParamSetupAns"]
+    assert device.room() == 11
+    device, network = in_region("EU868")
+    device.send(0, 10, b"hello")
+    hand(device, network.down([mac.TXParamSetupReq(True, True, 5)]))
+    assert said(network, device, device.send(10**7, 10, b"hello")) == []
+
+
+def said_in(network, sent):
+    return network.read(sent)[1]

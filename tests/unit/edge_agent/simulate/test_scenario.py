@@ -123,6 +123,9 @@ def test_sensors_of_two_simulations_are_told_apart_by_their_numbers():
         {"interval_s": 70_000},
         {"speed_up": 0},
         {"rate_per_s": -1},
+        {"downlink_loss": 2},
+        {"activation": "otaa", "rate_per_s": 1},
+        {"activation": "otaa", "f_cnt_start": 1},
     ],
 )
 def test_impossible_plans(wrong):

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from edge_agent.errors import ServiceUnavailable
-from edge_agent.radio.gwmp import PullData, PushData, acknowledgement, parse_datagram
+from edge_agent.radio.gwmp import PullData, PushData, TxAck, acknowledgement, parse_datagram
 from edge_agent.simulate.forwarder import datagrams
 from edge_agent.simulate.scenario import receptions
 from edge_agent.simulate.simulation import Outcome, Simulation, simulate
@@ -19,10 +19,11 @@ PLAN = Simulation(sensors=5, rate_per_s=2000, uplinks=300, start_ms=1_795_512_83
 class Receiver:
     """Keeps what comes, and acknowledges if told to."""
 
-    def __init__(self, *, acknowledges=True):
+    def __init__(self, *, acknowledges=True, answers=()):
         self.messages = []
         self.datagrams = []
         self._acknowledges = acknowledges
+        self._answers = list(answers)  # PULL_RESPs, sent after the first PULL_DATA
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -36,7 +37,12 @@ class Receiver:
             self.datagrams.append(datagram)
             self.messages.append(parse_datagram(datagram))
             if self._acknowledges:
-                self._socket.sendto(acknowledgement(datagram), address)
+                due = acknowledgement(datagram)
+                if due is not None:
+                    self._socket.sendto(due, address)
+            if isinstance(self.messages[-1], PullData):
+                while self._answers:
+                    self._socket.sendto(self._answers.pop(0), address)
 
     def __enter__(self):
         self._thread.start()
@@ -125,3 +131,34 @@ def test_datagrams_hold_no_more_than_a_bundle_and_fit(bundle):
     assert max(map(len, sizes)) == bundle
     assert max(sum(group) + len(group) for group in sizes) < 65_000
     assert sum(map(len, groups)) == len(list(receptions(plan, 1_795_512_833_000)))
+
+
+def pull_resp(number, at_us, **changes):
+    txpk = {"imme": False, "tmst": at_us, "freq": 869.525, "rfch": 0, "powe": 14, "modu": "LORA"}
+    txpk |= {"datr": "SF12BW125", "codr": "4/5", "ipol": True, "size": 12, "data": "A" * 16}
+    return bytes((2, 0, number, 3)) + json.dumps({"txpk": txpk | changes}).encode()
+
+
+def test_downlinks_are_answered_as_the_reference_does():
+    answers = [
+        pull_resp(1, 60_000_000),
+        pull_resp(2, 60_100_000),
+        pull_resp(3, 4_000_000_000),
+        pull_resp(4, 70_000_000, freq=915.0),
+        pull_resp(5, 80_000_000, data=None),
+    ]
+    with Receiver(answers=answers) as receiver:
+        outcome = simulate(Simulation(rate_per_s=100, uplinks=30), "127.0.0.1", receiver.port)
+    acks = {m.token[1]: m.error for m in receiver.messages if isinstance(m, TxAck)}
+    assert acks == {1: "", 2: "COLLISION_PACKET", 3: "TOO_EARLY", 4: "TX_FREQ"}
+    assert (outcome.downlinks, outcome.downlinks_refused) == (1, 3)
+
+
+def test_sensors_that_nobody_answers_ask_again_to_join():
+    plan = Simulation(activation="otaa", sensors=2, interval_s=1, uplinks=0, duration_s=1.5)
+    with Receiver() as receiver:
+        outcome = simulate(plan, "127.0.0.1", receiver.port)
+    frames = [rxpk for message in receiver.pushed() for rxpk in message.rxpks]
+    assert outcome.signalling == len(frames) == 2
+    assert all(len(rxpk.phy_payload) == 23 for rxpk in frames)
+    assert (outcome.joined, outcome.uplinks) == (0, 0)
