@@ -1,20 +1,24 @@
-"""What the running daemon answers about devices: into the store first, then into the network's memory."""
+"""What the running daemon answers about devices: what is new is in the store before the network knows it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from edge_agent.clock import Clock
 from edge_agent.control import Handler, Request
 from edge_agent.device_facts import describe_device, describe_devices, describe_downlinks, downlink_facts
 from edge_agent.device_record import from_record
 from edge_agent.devices import add_devices, conflicts
+from edge_agent.errors import AgentError
 from edge_agent.health.rejections import Rejections
 from edge_agent.lorawan.region import Region
 from edge_agent.network.network_server import NetworkServer
+from edge_agent.store.store import Store
 from edge_agent.store_thread import StoreThread
 from edge_codecs.identifiers import DevEUI
+
+T = TypeVar("T")
 
 
 class DeviceCommands:
@@ -62,15 +66,29 @@ class DeviceCommands:
 
     async def _remove(self, request: Request) -> dict[str, Any]:
         dev_eui = _dev_eui(request)
-        await self._store.call(lambda store: store.remove_device(dev_eui))
-        self._network.remove(dev_eui)
+        await self._alone(dev_eui, lambda store: store.remove_device(dev_eui))
         return {"removed": str(dev_eui)}
 
     async def _reset(self, request: Request) -> dict[str, Any]:
         dev_eui = _dev_eui(request)
-        device = await self._store.call(lambda store: store.reset_counter(dev_eui))
+        device = await self._alone(dev_eui, lambda store: store.reset_counter(dev_eui))
         self._network.add(device)
         return {"reset": str(dev_eui), "joins": device.registration is not None}
+
+    async def _alone(self, dev_eui: DevEUI, change: Callable[[Store], T]) -> T:
+        """Change a device in the store while the network does not know it.
+
+        Else the network would go on with what it knew before, and use a counter that the store has not seen.
+        Where the store refuses, the network knows it again as it was.
+        """
+        self._network.remove(dev_eui)
+        try:
+            return await self._store.call(change)
+        except AgentError:
+            for device in await self._store.call(lambda store: store.network_devices()):
+                if device.dev_eui == dev_eui:
+                    self._network.add(device)
+            raise
 
     async def _list(self, _request: Request) -> list[dict[str, Any]]:
         await self._store.count_rejections(self._rejections)
