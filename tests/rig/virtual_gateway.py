@@ -43,7 +43,8 @@ class VirtualGateway:
         self.registrations = [registration_of(plan.seed, number) for number in plan.numbers]
         for registration in self.registrations:
             self.server.add(Device(registration.dev_eui, registration))
-        self.is_down = False
+        self.is_down = False  # hears nothing
+        self.is_mute = False  # sends nothing
         self.now_us = 0
         self.messages: dict[DevEUI, list[tuple[int, Message]]] = defaultdict(list)
         self.rejected: Counter[Reason] = Counter()
@@ -132,7 +133,7 @@ class VirtualGateway:
 
     def _send(self, answer: Answer, now_us: int) -> None:
         assert answer.uplink.counter_us is not None
-        for window in answer.windows:
+        for window in () if self.is_mute else answer.windows:
             length = len(answer.phy_payload)
             asked = Transmission(
                 answer.phy_payload,

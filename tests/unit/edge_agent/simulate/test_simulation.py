@@ -154,10 +154,16 @@ def test_downlinks_are_answered_as_the_reference_does():
     assert (outcome.downlinks, outcome.downlinks_refused) == (1, 3)
 
 
-def test_sensors_that_nobody_answers_ask_again_to_join():
-    plan = Simulation(activation="otaa", sensors=2, interval_s=1, uplinks=0, duration_s=1.5)
+def test_sensors_that_join_begin_with_a_join_request():
+    plan, seen = Simulation(activation="otaa", sensors=2, interval_s=1), []
     with Receiver() as receiver:
-        outcome = simulate(plan, "127.0.0.1", receiver.port)
+        outcome = simulate(
+            plan,
+            "127.0.0.1",
+            receiver.port,
+            progress=seen.append,
+            should_stop=lambda: bool(seen) and seen[-1].signalling == 2,
+        )
     frames = [rxpk for message in receiver.pushed() for rxpk in message.rxpks]
     assert outcome.signalling == len(frames) == 2
     assert all(len(rxpk.phy_payload) == 23 for rxpk in frames)

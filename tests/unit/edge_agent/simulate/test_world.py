@@ -1,6 +1,6 @@
 """Sensors that join, against the network server, in virtual time."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -17,19 +17,17 @@ POLICY = Policy(rx1_delay_s=1)
 
 def missing(gateway):
     """Intervals between the first and the last known ones of their sensor and channel that nobody knows."""
-    ends = defaultdict(list)
-    for entry in gateway.intervals:
-        ends[entry["dev_eui"], entry["channel"]].append(entry["interval_end_ms"])
     holes = []
     for registration in gateway.registrations:
         for channel in range(3):
             known = gateway.known(registration.dev_eui, channel)
             holes += [
-                (channel, end_ms)
-                for end_ms in ends[str(registration.dev_eui), channel]
-                if known
-                and known[0] < end_ms < known[-1]
-                and min(abs(end_ms - one) for one in known) > 500 * PLAN.interval_s
+                entry
+                for entry in gateway.intervals
+                if (entry["dev_eui"], entry["channel"]) == (str(registration.dev_eui), channel)
+                and known
+                and known[0] < entry["interval_end_ms"] < known[-1]
+                and min(abs(entry["interval_end_ms"] - one) for one in known) > 500 * entry["interval_s"]
             ]
     return holes
 
@@ -70,6 +68,7 @@ def test_what_the_air_swallowed_comes_back_out_of_the_sensors_memory():
         assert (len(missing(gateway)) == 0) is history
 
 
+@pytest.mark.slow
 def test_six_hours_of_a_gateway_switched_off():
     gateway = VirtualGateway(replace(PLAN, sensors=3), POLICY)
     gateway.run(1800)
@@ -120,3 +119,37 @@ def test_with_five_seconds_to_the_first_window_and_ten_between_reports():
     gateway.run(900)
     assert gateway.world.joined >= PLAN.sensors
     assert all(node.device.utc_ms(gateway.now_us) for node in gateway.world.nodes)
+    assert missing(gateway) == []
+
+
+def test_sensors_ask_to_join_until_a_gateway_is_there():
+    gateway = VirtualGateway(PLAN, POLICY)
+    gateway.is_down = True
+    gateway.run(120)
+    asked = [
+        node.device.joiner.dev_nonce for node in gateway.world.nodes if node.device.version.dev_nonce_rises
+    ]
+    assert all(3 <= times <= 12 for times in asked)
+    gateway.is_down = False
+    gateway.run(600)
+    assert gateway.world.joined == PLAN.sensors
+    assert all(gateway.messages[registration.dev_eui] for registration in gateway.registrations)
+
+
+def test_a_sensor_of_1_1_whose_keys_are_not_confirmed_joins_again():
+    gateway = VirtualGateway(replace(PLAN, interval_s=10), POLICY)
+    gateway.run(6)
+    gateway.is_mute = True
+    gateway.run(1800)
+    nodes = [node for node in gateway.world.nodes if node.device.version.value == "1.1" and node.join_nonce]
+    assert nodes
+    assert all(node.device.must_join for node in nodes)
+
+
+@pytest.mark.parametrize("downlink_loss", [0.0, 0.4])
+def test_confirmed_uplinks_are_repeated_until_they_are_acknowledged(downlink_loss):
+    plan = replace(PLAN, confirmed=1.0, downlink_loss=downlink_loss, interval_s=120)
+    gateway = VirtualGateway(plan, POLICY)
+    gateway.run(3600)
+    assert (gateway.rejected[Reason.DUPLICATE] > 0) is bool(downlink_loss)
+    assert all(node.device.session.confirmed_f_cnt is None for node in gateway.world.nodes)
