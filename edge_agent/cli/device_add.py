@@ -265,5 +265,9 @@ def added_text(devices: Sequence[Session | Registration]) -> str:
     done = f"Added {count_of(devices)}."
     if all(isinstance(device, Session) for device in devices):
         return done
-    which = f"show {devices[0].dev_eui}" if len(devices) == 1 else "list"
-    return f"{done}\nNext: switch on near the gateway, and see it join: edge-agent device {which}"
+    one = len(devices) == 1
+    which = f"show {devices[0].dev_eui}" if one else "list"
+    return (
+        f"{done}\nNext: switch {'it' if one else 'them'} on near the gateway, "
+        f"and see {'it' if one else 'them'} join: edge-agent device {which}"
+    )
