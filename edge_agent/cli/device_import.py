@@ -61,6 +61,8 @@ def import_devices(
                 typer.echo("  " + "  ".join(facts.values()))
         elif not faults:
             typer.echo(added_text(devices))
+            if str(file) != STDIN:
+                typer.echo(f"{file} holds keys: delete it, or keep it where nobody else can read it.")
         for fault in faults:
             typer.echo(str(fault))
     if faults:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from edge_agent.cli import device_add, device_import, downlinks
-from edge_agent.cli.downlinks import Device, downlink_state
+from edge_agent.cli.downlinks import Device, downlink_lines
 from edge_agent.cli.output import (
     AsJson,
     Configuration,
@@ -57,8 +57,8 @@ def show(dev_eui: Device, config: Configuration = DEFAULT_FILE, as_json: AsJson 
         return
     print_facts(_facts(device))
     for entry in device["downlinks"][-_SHOWN_DOWNLINKS:]:
-        typer.echo(f"told: {entry['what']}")
-        typer.echo(f"      {downlink_state(entry)}")
+        for line in downlink_lines("told:", entry):
+            typer.echo(line)
     for entry in device["frames_not_taken"]:
         typer.echo(f"not taken: {entry['reason']} {entry['count']} times, last {entry['last_seen']}")
         typer.echo(f"           {entry['sentence']}")

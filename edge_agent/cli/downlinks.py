@@ -109,9 +109,15 @@ def queue(
     if not entries:
         typer.echo("Nothing waits, and nothing was sent. To tell it something: edge-agent device configure")
     for entry in entries:
-        typer.echo(f"#{entry['number']} {entry['what']}")
-        typer.echo(f"   {downlink_state(entry)}")
-        typer.echo(f"   queued {entry['queued_at']}")
+        for line in (*downlink_lines(f"#{entry['number']}", entry), f"   queued {entry['queued_at']}"):
+            typer.echo(line)
+
+
+def downlink_lines(title: str, entry: dict[str, Any]) -> list[str]:
+    """A queued downlink and where it stands, one fact a line."""
+    kind, _, facts = entry["what"].partition(": ")
+    details = [*(facts.split(", ") if facts else ()), downlink_state(entry)]
+    return [f"{title} {kind}", *(f"   {detail}" for detail in details)]
 
 
 def downlink_state(entry: dict[str, Any]) -> str:
@@ -144,7 +150,9 @@ def _tell(config: Path, dev_eui: str, message: Downlink, *, confirmed: bool, as_
     if as_json:
         print_json(entry)
         return
-    typer.echo(f"Queued for {identifier}: {entry['what']}")
+    typer.echo(f"Queued for {identifier}:")
+    for line in downlink_lines(f"#{entry['number']}", entry):
+        typer.echo(line)
     typer.echo("It goes with the answer to the sensor's next uplink: that may take a report interval.")
     typer.echo(f"See what became of it: edge-agent device queue {identifier}")
 

@@ -62,8 +62,12 @@ def test_a_sensor_that_joins_is_added_and_shown(desk):
 
 def test_one_fact_a_line_fits_a_phone(desk):
     add(desk)
+    configure(desk)
     desk.fine("device", "reboot", SENSOR)
-    assert all(len(line) <= 60 for line in desk.fine("device", "show", SENSOR).splitlines())
+    for command in ("show", "queue"):
+        lines = desk.fine("device", command, SENSOR).splitlines()
+        assert "   upper limit 65.00 °C" in lines
+        assert max(map(len, lines)) <= 60
 
 
 def test_the_label_gives_identifiers_and_never_a_key(desk):
@@ -179,6 +183,11 @@ def test_a_dry_run_changes_nothing_and_a_real_one_adds_all(desk, tmp_path):
     assert desk.json("device", "list") == []
     assert desk.fine(*command).startswith("Added 2 devices.")
     assert len(desk.json("device", "list")) == 2
+
+
+def test_who_imported_a_file_is_told_that_it_holds_keys(alone, tmp_path):
+    (tmp_path / "devices.csv").write_text(FILE)
+    assert "devices.csv holds keys: delete it" in alone.fine("device", "import", tmp_path / "devices.csv")
 
 
 def test_a_file_with_faults_adds_nothing_and_tells_each(desk, tmp_path):

@@ -126,6 +126,7 @@ def test_a_process_of_its_own_reads_the_same(write):
     there, here = SettingsApart(file).result(), load(file)
     assert there.sync.ca_file == here.sync.ca_file
     assert vars(there.store) == here.store.model_dump()
+    assert vars(there.network) == here.network.model_dump()
     assert [radio.type for radio in there.radio] == ["semtech_udp"]
 
 
