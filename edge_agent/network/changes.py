@@ -17,8 +17,8 @@ from edge_codecs.identifiers import DevEUI
 class JoinAnswered:
     """A join or rejoin request was taken: its nonce is used, a JoinNonce is given, a session is pending.
 
-    `pending` is kept beside earlier ones, at most MAX_PENDING. Of `dev_nonce`, `rj_count_0` (of the present session) and
-    `rj_count_1` one is set: what the request carried. `pending.session.number` is `join_nonce`.
+    `pending` is kept beside earlier ones, at most MAX_PENDING; its session's number is `join_nonce`. Of
+    `dev_nonce`, `rj_count_0` (of the present session) and `rj_count_1` one is set: what the request carried.
     """
 
     dev_eui: DevEUI

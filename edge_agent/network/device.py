@@ -13,7 +13,6 @@ from edge_agent.lorawan.session import Session
 from edge_agent.network.mac_state import MacState
 from edge_codecs.identifiers import DevEUI
 
-
 MAX_PENDING = 8
 """Sessions given and not used yet that are kept for one device. More than one, because nobody knows which of
 the accepts it heard: one may answer a recording of a join request that had never reached the gateway."""
