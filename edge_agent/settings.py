@@ -80,6 +80,12 @@ class Network(_Section):
     adr_max_data_rate: int | None = Field(
         None, ge=0, le=15, examples=[5], description="the fastest data rate that sensors are told to use"
     )
+    channel_block: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="US915 and AU915: the block of eight channels that the gateway hears, 1 to 8; 0: all",
+    )
     max_duty_cycle: int = Field(
         0, ge=0, le=15, description="sensors may be on air 1/2^n of the time; 0: as the law says"
     )

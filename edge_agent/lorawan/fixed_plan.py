@@ -35,9 +35,19 @@ class FixedPlan(Region):
         distances = [abs(uplink_hz - channel.frequency_hz) for channel in self.default_channels]
         return self.downlink_channels_hz[distances.index(min(distances)) % len(self.downlink_channels_hz)]
 
-    def cf_list(self) -> CFList | None:
-        """Nothing: a device begins with all channels, and the network turns off by LinkADRReq."""
-        return None
+    def cf_list(self, channel_block: int = 0) -> CFList | None:
+        """Masks that leave only one block of eight channels on; None with block 0: a device begins with all.
+
+        A gateway of eight channels hears one block: narrow channels 8(n − 1)…8n − 1 and wide channel
+        63 + n, n from 1 to 8. Raises ValueError for another block.
+        """
+        if channel_block == 0:
+            return None
+        if not 1 <= channel_block <= WIDE:
+            raise ValueError(f"{self.name} has blocks of channels 1 to {WIDE}, not {channel_block}")
+        first = 8 * (channel_block - 1)
+        enabled = frozenset(range(first, first + 8)) | {NARROW + channel_block - 1}
+        return CFList(1, channel_masks=tuple(mask_of(enabled, at, GROUP) for at in range(0, 80, GROUP)))
 
     def link_adr_masks(self, enabled: Set[int]) -> tuple[tuple[int, int], ...]:
         """ChMaskCntl and ChMask of the LinkADRReq block that leaves exactly these channels on.

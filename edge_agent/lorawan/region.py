@@ -128,8 +128,8 @@ class Region:
         """The sub-band of a frequency, None where nobody may send."""
         return next((band for band in self.sub_bands if band.low_hz <= frequency_hz < band.high_hz), None)
 
-    def cf_list(self) -> CFList | None:
-        """What a join accept says of channels: the first five extra ones."""
+    def cf_list(self, channel_block: int = 0) -> CFList | None:
+        """What a join accept says of channels: the first five extra ones; blocks are of fixed plans."""
         frequencies = [channel.frequency_hz for channel in self.extra_channels[:FREQUENCIES]]
         frequencies += [0] * (FREQUENCIES - len(frequencies))
         return CFList(0, frequencies_hz=tuple(frequencies)) if self.extra_channels else None

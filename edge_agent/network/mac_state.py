@@ -193,7 +193,7 @@ def after_join(region: Region, policy: Policy) -> MacState:
     A join accept says nothing of the second window's frequency: that begins as the region has it.
     """
     mac = initial(region)
-    cf_list = region.cf_list()
+    cf_list = region.cf_list(policy.channel_block)
     if cf_list is not None and cf_list.type == 1:
         mac = replace(mac, enabled=_masked(cf_list.channel_masks))
     elif cf_list is not None:

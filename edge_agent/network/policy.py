@@ -16,6 +16,7 @@ class Policy:
 
     `downlinks` off: the gateway only listens, because another network server answers. `max_duty_cycle` is
     DutyCycleReq's exponent, 0 no limit. `history`: ask sensors for intervals that are missing.
+    `channel_block` is the one block of eight channels that the gateway hears in a fixed plan, 0: all.
     """
 
     net_id: NetID = EXPERIMENTAL
@@ -27,6 +28,7 @@ class Policy:
     adr: bool = True
     adr_margin_db: float = 10.0
     adr_max_data_rate: int | None = None
+    channel_block: int = 0
     max_duty_cycle: int = 0
     status_every_h: int = 24  # 0: never ask
     history: bool = True

@@ -137,6 +137,24 @@ def test_the_cf_list_gives_the_extra_channels(region: Region) -> None:
         assert given == [channel.frequency_hz for channel in region.extra_channels]
 
 
+@pytest.mark.parametrize("name", ["US915", "AU915"])
+def test_a_block_of_eight_channels_and_the_wide_one_among_them(name: str) -> None:
+    region = REGIONS[name]
+    every: set[int] = set()
+    for block in range(1, 9):
+        cf_list = region.cf_list(block)
+        assert cf_list is not None
+        masks = parse_cflist(cf_list.to_bytes()).channel_masks
+        enabled = {16 * at + bit for at, mask in enumerate(masks) for bit in range(16) if mask >> bit & 1}
+        assert len(enabled) == 9
+        hertz = [region.default_channels[index].frequency_hz for index in sorted(enabled)]
+        assert hertz[0] < hertz[-1] < hertz[7], "the wide channel lies among the narrow ones"
+        every |= enabled
+    assert every == set(range(72))
+    with pytest.raises(ValueError, match="blocks"):
+        region.cf_list(9)
+
+
 @every_region
 def test_a_channel_is_found_by_its_frequency(region: Region) -> None:
     for index, channel in enumerate(region.default_channels):

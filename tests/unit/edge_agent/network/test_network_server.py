@@ -322,3 +322,28 @@ def test_a_device_with_no_counter_left_hears_nothing_more() -> None:
     decision, _ = place.exchange(device, 10, REPORT, confirmed=True)
     assert isinstance(decision.outcome, Admitted)
     assert decision.answer is None
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+@pytest.mark.parametrize("name", ["US915", "AU915"])
+def test_devices_keep_to_the_block_that_the_gateway_hears(name: str, version: LoRaWANVersion) -> None:
+    region = REGIONS[name]
+    registration = new_registration(Random(6), version)
+    personalised = new_session(Random(7))
+    place = Site(
+        [
+            Device(registration.dev_eui, registration),
+            Device(personalised.dev_eui, session=NetworkSession(personalised)),
+        ],
+        region=region,
+        policy=Policy(channel_block=2),
+    )
+    joins = ClassADevice(registration, region, Random(2))
+    place.join(joins)
+    own = ClassADevice(personalised, region, Random(3), version=LoRaWANVersion.V1_0_3)
+    for device in (joins, own):
+        for _ in range(30):
+            place.exchange(device, 10, REPORT, confirmed=True)
+        block = {region.default_channels[index].frequency_hz for index in (*range(8, 16), 65)}
+        frequencies = {place.exchange(device, 10, REPORT)[0].outcome.frame.frequency_hz for _ in range(30)}
+        assert frequencies <= block
