@@ -181,7 +181,8 @@ def test_the_forwarder_is_not_flooded() -> None:
         assert bench.transmitter.status()["transmitters"][0]["waiting"] == 6
         for number in range(6):  # each as soon as the first at the forwarder goes on air
             assert (await bench.results.get()).window is RX1
-            assert bench.now == pytest.approx(1005 + number / 10)
+            # the kernel's word on how long a datagram waited is real time
+            assert bench.now == pytest.approx(1005 + number / 10, abs=0.05)
         assert bench.windows == pytest.approx([5_000_000 + number * 100_000 for number in range(30)])
 
     run(story)
