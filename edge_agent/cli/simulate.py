@@ -62,7 +62,7 @@ def simulate(
     bad_crc: Annotated[float, _share("frames with a damaged copy beside the sound one")] = 0.0,
     foreign: Annotated[float, _share("strangers' frames for each of ours")] = 0.0,
     replays: Annotated[float, _share("old frames that an attacker sends again")] = 0.0,
-    confirmed: Annotated[float, _share("uplinks that ask for an acknowledgement, without --abp")] = 0.0,
+    confirmed: Annotated[float, _share("uplinks that ask for an acknowledgement")] = 0.0,
     bundle: Annotated[int, typer.Option(min=1, max=200, help="most frames in a datagram")] = 1,
     ledger: Annotated[
         Path | None,

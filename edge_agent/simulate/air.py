@@ -33,13 +33,14 @@ class Device:
         self._nwk_s_key = AES128(session.f_nwk_s_int_key)
         self._app_s_key = AES128(session.app_s_key)
 
-    def send(self, f_port: int, payload: bytes) -> bytes:
-        """The PHYPayload of the next unconfirmed uplink; counts on."""
+    def send(self, f_port: int, payload: bytes, *, confirmed: bool = False) -> bytes:
+        """The PHYPayload of the next uplink; counts on."""
         dev_addr, f_cnt = self.session.dev_addr, self.f_cnt
         self.f_cnt = f_cnt + 1
         fhdr = FHDR(dev_addr, FCtrl.build(adr=True), f_cnt & 0xFFFF)
         text = crypt_frm_payload(self._app_s_key, Direction.UP, dev_addr, f_cnt, payload)
-        message = DataFrame(MType.UNCONFIRMED_DATA_UP, fhdr, f_port, text, b"").message
+        mtype = MType.CONFIRMED_DATA_UP if confirmed else MType.UNCONFIRMED_DATA_UP
+        message = DataFrame(mtype, fhdr, f_port, text, b"").message
         return message + uplink_mic_1_0(self._nwk_s_key, dev_addr, f_cnt, message)
 
 

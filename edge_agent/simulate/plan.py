@@ -52,7 +52,7 @@ class Simulation:
     bad_crc: float = 0.0  # share with a damaged copy beside the sound one
     foreign: float = 0.0  # frames that are not ours, for each of ours
     replays: float = 0.0  # old frames sent again by an attacker, for each of ours
-    confirmed: float = 0.0  # otaa: share of uplinks that ask for an acknowledgement
+    confirmed: float = 0.0  # share of uplinks that ask for an acknowledgement
     bundle: int = 1  # most frames in one datagram
 
     def __post_init__(self) -> None:

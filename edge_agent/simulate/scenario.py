@@ -63,17 +63,18 @@ class _Air:
         self._plan = simulation
         self._start_ms = start_ms
         seed = f"air|{simulation.seed}|{simulation.gateway}|{simulation.first_sensor}"
-        rng = Random(seed)  # noqa: S311  it must be repeatable, and guards nothing
+        self._rng = Random(seed)  # noqa: S311  it must be repeatable, and guards nothing
         self._devices = [Device(session) for session in sessions_of(simulation)]
-        self._links = [Link(rng) for _ in self._devices]
-        self._surroundings = Surroundings(simulation, rng)
+        self._links = [Link(self._rng) for _ in self._devices]
+        self._surroundings = Surroundings(simulation, self._rng)
 
     def carry(self, at_s: float, index: int, spoken: Spoken) -> Iterator[Reception]:
         """One message of one sensor through the air, with what happens to it and around it."""
         device, link = self._devices[index], self._links[index]
         f_port, payload = encode(spoken.message)
         f_cnt = device.f_cnt
-        phy_payload = device.send(f_port, payload)
+        confirmed = self._rng.random() < self._plan.confirmed
+        phy_payload = device.send(f_port, payload, confirmed=confirmed)
         dev_eui = str(device.session.dev_eui)
         for reception, is_own in self._surroundings.carry(at_s, phy_payload, link.heard(), link):
             if is_own and reception.kind is Kind.UPLINK:

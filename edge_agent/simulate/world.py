@@ -44,7 +44,6 @@ class World:
         self._serial = 0
         self._heard: set[tuple[int, int, int]] = set()  # last uplink of each node that arrived
         self.joined = self.intervals = self.downlinks_heard = 0
-        self.ignored: list[str] = []
 
     def _node(self, number: int) -> Node:
         plan = self._plan

@@ -1,5 +1,7 @@
 """The other side of a class A device, as little of it as tests need: it answers as it is told."""
 
+from random import Random
+
 from edge_agent.lorawan import mac_commands as mac
 from edge_agent.lorawan.aes128 import AES128
 from edge_agent.lorawan.fhdr import FHDR, FCtrl
@@ -21,11 +23,14 @@ from edge_agent.lorawan.mic import (
 )
 from edge_agent.lorawan.netid import NetID
 from edge_agent.lorawan.phypayload import DataFrame, parse
+from edge_agent.lorawan.regions import REGIONS
 from edge_agent.lorawan.registration import Registration
 from edge_agent.lorawan.session import Session
 from edge_agent.lorawan.version import LoRaWANVersion
+from edge_agent.simulate.class_a import ClassADevice, Joined
 from edge_codecs.identifiers import DevEUI, JoinEUI
 
+EU868 = REGIONS["EU868"]
 NET_ID = NetID(bytes(3))
 DEV_ADDR = DevAddr(bytes.fromhex("01020304"))
 APP_KEY, NWK_KEY = AES128Key(b"application key."), AES128Key(b"the network key.")
@@ -163,3 +168,25 @@ def hand(device, phy_payload, window=0, late_us=0):
     """Give a downlink to a device in one of its windows."""
     at = device.windows()[window]
     return device.receive(phy_payload, at.begin_us + late_us, at.frequency_hz, at.data_rate)
+
+
+def joined(version="1.0.4", **accept):
+    """A device that has joined, and its network."""
+    device = ClassADevice(registration(version), EU868, Random(1))
+    network = SmallNetwork(device.joiner.registration)
+    request = device.join_request(0)
+    assert isinstance(hand(device, network.accept(request.phy_payload, 1, **accept)), Joined)
+    return device, network
+
+
+def personalised(lorawan="1.0"):
+    """A device that need not join, and its network."""
+    identity = session(lorawan)
+    return ClassADevice(identity, EU868, Random(2)), SmallNetwork.of(identity)
+
+
+def said(network, device, sent):
+    """The commands of an uplink."""
+    index = next(i for i, c in device.radio.channels.items() if c.uplink_hz == sent.frequency_hz)
+    _, commands, _ = network.read(sent, tx_dr=EU868.data_rate_up(sent.data_rate), tx_ch=index)
+    return commands

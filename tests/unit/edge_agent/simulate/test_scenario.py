@@ -99,6 +99,11 @@ def test_signal_values_and_data_rates_are_plausible():
     assert mean["SF7BW125"] > mean["SF12BW125"] + 15
 
 
+def test_confirmed_uplinks():
+    frames = [frame(r) for r in heard(Simulation(uplinks=200, rate_per_s=10, confirmed=0.3))]
+    assert 40 < sum(f.phy_payload[0] >> 5 == 4 for f in frames) < 80
+
+
 def test_pace_and_end():
     by_rate = heard(Simulation(sensors=3, rate_per_s=20, duration_s=2))
     assert [r.at_s for r in by_rate] == pytest.approx([n / 20 for n in range(40)])
