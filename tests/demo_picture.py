@@ -19,7 +19,10 @@ GROWTH_CELSIUS = (25, 50)  # the range in which legionella multiply (WHO, Legion
 
 
 def draw(readings: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> Path:
-    """A panel a tenant: the last temperature of each interval, a line a sensor and channel."""
+    """A panel a tenant: the last temperature of each interval, a line a sensor and channel.
+
+    An interval out of a sensor's memory has no last temperature: a bar from its minimum to its maximum.
+    """
     figure, panels = plt.subplots(
         len(readings), 1, figsize=(10, 3.2 * len(readings)), sharex=True, squeeze=False
     )
@@ -33,6 +36,12 @@ def draw(readings: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> Pat
             points.sort()
             _, colour = CHANNELS[channel]
             panel.plot(*zip(*points, strict=True), color=colour, linewidth=0.8, alpha=0.7)
+        for entry in entries:
+            if entry["last"] is None and entry["minimum"] is not None:
+                moment = datetime.fromisoformat(entry["interval_end"])
+                extremes = [float(entry["minimum"]), float(entry["maximum"])]
+                panel.plot([moment, moment], extremes, color="black", marker="_", markersize=7, linewidth=2)
+        panel.plot([], [], color="black", linewidth=2, label="out of the sensor's memory")
         for name, colour in CHANNELS.values():
             panel.plot([], [], color=colour, label=name)
         panel.axhspan(*GROWTH_CELSIUS, color="tab:orange", alpha=0.08, label="growth range")
