@@ -13,6 +13,7 @@ from edge_agent.lorawan.mac_commands import build_mac_commands
 from edge_agent.lorawan.mhdr import MType
 from edge_agent.lorawan.phypayload import DataFrame
 from edge_agent.network.activation import Activation
+from edge_codecs.clipr.downlink import NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Content:
         parts = ["acknowledgement"] if self.acknowledges is not None else []
         parts += [command.name for command in self.commands]
         if self.f_port is not None:
-            parts.append(f"FPort {self.f_port}")
+            name = NAMES.get(self.f_port)
+            parts.append(f"FPort {self.f_port}" + (f" ({name})" if name else ""))
         return ", ".join(parts) or "nothing but a sign of life"
 
 

@@ -178,7 +178,8 @@ def _session(
 def _accept(kept: NetworkSession, join_nonce: int, region: Region, policy: Policy) -> JoinAccept:
     mac = kept.mac
     assert mac is not None, "a join gives the parameters of its session"
-    return replace(_accept_as_it_is(kept, join_nonce, mac, policy), cf_list=region.cf_list(policy.channel_block))
+    cf_list = region.cf_list(policy.channel_block)
+    return replace(_accept_as_it_is(kept, join_nonce, mac, policy), cf_list=cf_list)
 
 
 def _accept_as_it_is(kept: NetworkSession, join_nonce: int, mac: MacState, policy: Policy) -> JoinAccept:

@@ -23,7 +23,6 @@ from edge_agent.lorawan.mac_commands import (
     RXParamSetupReq,
     RXTimingSetupReq,
     TXParamSetupReq,
-    build_mac_commands,
     parse_mac_commands,
 )
 from edge_agent.lorawan.mhdr import Direction
@@ -79,7 +78,7 @@ def requests(
             continue
         if key[0] == LinkADRReq.cid and any(isinstance(command, NewChannelReq) for command in commands):
             continue  # its mask could not name channels that may or may not be there
-        size = len(build_mac_commands(wish))
+        size = sum(1 + command.length for command in wish)
         answer_size = sum(1 + KNOWN[Direction.UP, command.cid].length for command in wish)
         if size > room or answer_size > answers_room:
             continue
@@ -174,7 +173,8 @@ def _tx_param_setup(mac: MacState) -> TXParamSetupReq:
 
 def _channels(mac: MacState, want: MacState, region: Region) -> Iterator[Commands]:
     """NewChannelReq for channels that are missing, different or too many, then DlChannelReq."""
-    for index in sorted({channel.index for channel in (*mac.channels, *want.channels)}):
+    differ = mac.channels != want.channels  # mostly not, and then there is nothing to look for
+    for index in sorted({channel.index for channel in (*mac.channels, *want.channels)}) if differ else ():
         channel = want.channel(index)
         if channel == mac.channel(index) or (channel is None and mac.enabled <= {index}):
             continue  # the last channel in use stays until there is another

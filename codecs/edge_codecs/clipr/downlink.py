@@ -13,6 +13,9 @@ CONFIGURE: Final = 20
 REQUEST_HISTORY: Final = 21
 REBOOT: Final = 22
 
+NAMES: Final = {CONFIGURE: "configure", REQUEST_HISTORY: "request history", REBOOT: "reboot"}
+"""What the downlinks are called, by fPort."""
+
 _CONFIGURE = struct.Struct(">BHHhh")
 _REQUEST_HISTORY = struct.Struct(">BII")
 _U16 = range(0x1_0000)
