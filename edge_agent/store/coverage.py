@@ -48,7 +48,8 @@ class Coverage:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tails: dict[Channel, _Tail] = {}
-        self._covered = self._saved = 0
+        self._covered = self._saved = self._behind = 0
+        self._writing = False
         self._look_again_ms = 0
         self._changed = {DevEUI(raw) for (raw,) in database.each("SELECT DISTINCT dev_eui FROM coverage")}
         self.forget()
@@ -57,6 +58,7 @@ class Coverage:
         """Know what the disk knows: a transaction failed, or rows got other numbers."""
         self._tails.clear()
         self._covered = self._saved = int(self._database.value("SELECT covered FROM life"))
+        self._behind = 0
 
     def take_in(self, present: Container[DevEUI]) -> bool:
         """Take in rows of devices that are here, in one transaction; True if some may be left.
@@ -83,13 +85,22 @@ class Coverage:
                 self._take(row)
         if taken:
             self._covered = rows[taken - 1][0]
+            self._behind += taken
         if self._covered - self._saved >= SAVE_EVERY:
             self.write()
             self.written()
         return taken == MOST_ROWS
 
-    def write(self) -> None:
-        """Put what is only in memory on disk, within the caller's transaction."""
+    def write(self, *, rows_went: bool = False) -> None:
+        """Put what is only in memory on disk, within the caller's transaction.
+
+        `rows_went`: only if rows are gone that it would be worked out from again.
+        """
+        self._writing = not rows_went or self._behind != self._database.value(
+            "SELECT count(*) FROM uplinks WHERE id > ? AND id <= ?", (self._saved, self._covered)
+        )
+        if not self._writing:
+            return
         grown = [
             (tail.to_ms, bytes(dev_eui), channel, tail.from_ms)
             for (dev_eui, channel), tail in self._tails.items()
@@ -103,9 +114,11 @@ class Coverage:
 
     def written(self) -> None:
         """What `write` wrote is on disk."""
-        self._saved = self._covered
-        for tail in self._tails.values():
-            tail.grown = False
+        if self._writing:
+            self._writing = False
+            self._saved, self._behind = self._covered, 0
+            for tail in self._tails.values():
+                tail.grown = False
 
     def remove(self, dev_eui: DevEUI) -> None:
         """A device was removed, and its coverage with it."""

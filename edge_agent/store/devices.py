@@ -43,14 +43,13 @@ def load(
     database: Database, seen: Mapping[DevEUI, Seen], dev_eui: DevEUI | None = None
 ) -> dict[DevEUI, Device]:
     """All devices by DevEUI, or the one; `seen` is what the tables do not say yet."""
-    only = (None if dev_eui is None else bytes(dev_eui),)
-    rows = database.all(f"SELECT {_DEVICE} FROM devices d WHERE ?1 IS NULL OR dev_eui = ?1 ORDER BY 1", only)  # noqa: S608
+    where, only = ("", ()) if dev_eui is None else ("WHERE dev_eui = ?", (bytes(dev_eui),))
+    rows = database.all(f"SELECT {_DEVICE} FROM devices d {where} ORDER BY dev_eui", only)  # noqa: S608
     codecs = {DevEUI(row[0]): (row[6], row[7]) for row in rows}
     sessions: dict[DevEUI, NetworkSession] = {}
     given: dict[DevEUI, list[NetworkSession]] = {}
     for raw, pending, *columns in database.each(
-        f"SELECT s.dev_eui, s.pending, {SESSION} FROM sessions s "  # noqa: S608 - our names
-        "WHERE ?1 IS NULL OR dev_eui = ?1 ORDER BY s.session",
+        f"SELECT s.dev_eui, s.pending, {SESSION} FROM sessions s {where} ORDER BY s.session",  # noqa: S608
         only,
     ):
         if codec := codecs.get(DevEUI(raw)):
@@ -64,9 +63,7 @@ def load(
             present = sessions[known]
             sessions[known] = replace(present, session=replace(present.session, f_cnt_up=newer.f_cnt))
     nonces: dict[DevEUI, set[int]] = {}
-    for raw, dev_nonce in database.each(
-        "SELECT dev_eui, dev_nonce FROM dev_nonces WHERE ?1 IS NULL OR dev_eui = ?1", only
-    ):
+    for raw, dev_nonce in database.each(f"SELECT dev_eui, dev_nonce FROM dev_nonces {where}", only):  # noqa: S608
         nonces.setdefault(DevEUI(raw), set()).add(dev_nonce)
     waiting = downlinks.waiting(database, dev_eui)
     found: dict[DevEUI, Device] = {}

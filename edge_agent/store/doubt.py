@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from edge_agent.lorawan.fcnt import MAX_F_CNT
 from edge_agent.store import downlinks
 from edge_agent.store.connection import Database
 from edge_agent.store.network_changes import MAX_JOIN_NONCE
-from edge_agent.store.sessions import MAX_F_CNT
 
 JOIN_NONCE_STEP: Final = 1_000
 """More joins than a device makes while a backup lies about; of 24 bits, some 16,000 such steps."""
@@ -31,7 +31,7 @@ def pass_over(database: Database) -> None:
         database.execute(
             f"UPDATE {table} SET n_f_cnt_down = min(n_f_cnt_down + ?1, ?2), "  # noqa: S608 - our names
             "a_f_cnt_down = min(a_f_cnt_down + ?1, ?2)",
-            (F_CNT_DOWN_STEP, MAX_F_CNT),
+            (F_CNT_DOWN_STEP, MAX_F_CNT + 1),
         )
     database.execute("UPDATE life SET last_downlink = last_downlink + ?", (JOIN_NONCE_STEP,))
     downlinks.give_up(database, "the store is a copy or was damaged: it may have been sent")

@@ -22,10 +22,10 @@ _DONE: Final = "(state IN ('acknowledged', 'failed') OR (state = 'sent' AND NOT 
 
 def waiting(database: Database, dev_eui: DevEUI | None) -> dict[DevEUI, list[QueuedDownlink]]:
     """Those that are not done, in order, of one device or of each."""
+    only = "" if dev_eui is None else "dev_eui = ? AND"
     rows = database.each(
-        f"SELECT {_COLUMNS} FROM downlinks WHERE (?1 IS NULL OR dev_eui = ?1) AND NOT {_DONE} "  # noqa: S608
-        "ORDER BY number",
-        (None if dev_eui is None else bytes(dev_eui),),
+        f"SELECT {_COLUMNS} FROM downlinks WHERE {only} NOT {_DONE} ORDER BY number",  # noqa: S608
+        () if dev_eui is None else (bytes(dev_eui),),
     )
     found: dict[DevEUI, list[QueuedDownlink]] = {}
     for row in rows:

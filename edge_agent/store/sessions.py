@@ -19,8 +19,6 @@ SESSION: Final = (
 )
 """What `network_session` takes."""
 
-MAX_F_CNT: Final = 2**32 - 1
-
 
 def network_session(dev_eui: DevEUI, codec: str, codec_version: int, row: Row) -> NetworkSession:
     """The session of a row of SESSION."""

@@ -240,13 +240,13 @@ class Store:
             self._counters.set(device.dev_eui, session.number, session.f_cnt_up)
 
     def _save(self) -> None:
-        self._writer.change(self._write_counters)
+        self._writer.change(self._write)
         self._counters.saved()
         self._coverage.written()
 
-    def _write_counters(self) -> None:
+    def _write(self, *, rows_went: bool = False) -> None:
         save_counters(self._database, self._counters.unsaved, self._head.last_id)
-        self._coverage.write()
+        self._coverage.write(rows_went=rows_went)
 
     # Downlinks
 
@@ -391,7 +391,7 @@ class Store:
         return StoreStatus.of(self._head, self.pending(), self._space)
 
     def _let_go(self, before_ms: int | None = None) -> int:
-        gone = self._space.let_go(self._head, before_ms, self._write_counters)
+        gone = self._space.let_go(self._head, before_ms, lambda: self._write(rows_went=True))
         if gone:
             self._counters.saved()
             self._coverage.written()

@@ -101,7 +101,7 @@ class NetworkModel(RuleBasedStateMachine):
             frames.insert(
                 0, uplink(number, self.next_f_cnt(device.session), session=session_of(device).number)
             )
-        bound = CountersReserved(dev_eui(number), new, begun.n_f_cnt_down + 32, 0)
+        bound = CountersReserved(dev_eui(number), new, begun.n_f_cnt_down + 32, begun.a_f_cnt_down)
         self.store.keep(frames, clock(1), [SessionTaken(dev_eui(number), new), bound])
         self.devices[number] = replace(
             device,
@@ -125,8 +125,8 @@ class NetworkModel(RuleBasedStateMachine):
         changes = []
         if reserve:
             present = replace(present, n_f_cnt_down=present.n_f_cnt_down + 32)
-            bound = present.n_f_cnt_down
-            changes = [CountersReserved(dev_eui(number), present.session.number, bound, 0)]
+            bounds = present.n_f_cnt_down, present.a_f_cnt_down
+            changes = [CountersReserved(dev_eui(number), present.session.number, *bounds)]
         self.store.keep(frames, clock(1), changes)
         self.devices[number] = replace(device, session=present)
 

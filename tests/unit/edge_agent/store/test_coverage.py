@@ -76,6 +76,15 @@ def seconds(gaps: list[Gap]) -> list[tuple[int, float, float]]:
     return [(gap.channel, (gap.from_ms - START_MS) / 1000, (gap.to_ms - START_MS) / 1000) for gap in gaps]
 
 
+def after_a_power_cut(store: Store, path: Path) -> Store:
+    """The store as the next boot finds it: its log is left behind."""
+    log, main = path.with_name("store.db-wal").read_bytes(), path.read_bytes()
+    store.close()
+    path.write_bytes(main)
+    path.with_name("store.db-wal").write_bytes(log)
+    return open_store(path, now=Now(1e9))
+
+
 def covered(store: Store) -> list[tuple[int, float, float]]:
     store.cover()
     return seconds(store.gaps(A))
@@ -240,8 +249,23 @@ def test_it_is_known_when_the_rows_are_gone(path: Path) -> None:
     assert store.prune(START_MS + 399 * 900_000) > 200
     assert store.status().rows < rows
     assert seconds(store.gaps()) == [(0, 314100, 315000)], "the older one went with its time"
+    store = after_a_power_cut(store, path)
     keep(store, sensor.report(900 * 400))
     assert covered(store) == [(0, 314100, 315000)]
+    store.close()
+
+
+def test_where_a_range_ends_is_on_disk_before_its_rows_go(path: Path) -> None:
+    store = open_store(path, now=Now(1e9), retention_days=1)
+    store.add_devices([session(0)])
+    sensor = Sensor()
+    keep(store, *(sensor.report(900 * n) for n in range(1, 400)))
+    while (batch := store.form_batch(100, 64_000, Lane.BACKLOG)) is not None:
+        store.receipt(batch.number, batch.hash, 1)
+    assert covered(store) == []
+    assert store.prune(START_MS + 399 * 900_000) > 200
+    store = after_a_power_cut(store, path)
+    assert covered(store) == []
     store.close()
 
 
@@ -323,11 +347,7 @@ def test_any_order_and_any_crash_come_to_the_same(
             case "stream":
                 store.begin_stream()
             case "cut":
-                log, main = path.with_name("store.db-wal").read_bytes(), path.read_bytes()
-                store.close()
-                path.write_bytes(main)
-                path.with_name("store.db-wal").write_bytes(log)
-                store = open_store(path, now=Now(1e9))
+                store = after_a_power_cut(store, path)
             case _:
                 store.close()
                 store = open_store(path, now=Now(1e9))

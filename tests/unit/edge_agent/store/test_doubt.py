@@ -117,6 +117,13 @@ def test_a_stream_that_the_cloud_asks_for_leaves_all_numbers(store: Store) -> No
     assert store.network_devices() == before
 
 
+def test_what_is_used_up_stays_used_up(store: Store) -> None:
+    store.apply([CountersReserved(dev_eui(ABP), 0, 2**32, 2**32), joined(OTAA, 2**24 - 1, dev_nonce=9)])
+    store.begin_stream()
+    otaa, _, abp = store.network_devices()
+    assert (otaa.nonces.join_nonce, bounds(abp)) == (2**24 - 1, (2**32, 2**32))
+
+
 def test_four_restores_in_a_row_are_within_what_a_device_takes() -> None:
     assert 3 * F_CNT_DOWN_STEP < MAX_FCNT_GAP <= 4 * F_CNT_DOWN_STEP
 
