@@ -303,8 +303,7 @@ class ClassADevice:
             index = self._rng.choice(sorted(radio.channels))
             channel = radio.channels[index]
             return max(channel.min_data_rate, min(channel.max_data_rate, radio.data_rate)), index
-        if not radio.usable(radio.data_rate):
-            radio.enable_default_channels()
+        radio.settle()
         return radio.data_rate, self._rng.choice(radio.usable(radio.data_rate))
 
     def _longest(self, data_rate: int) -> int:

@@ -72,6 +72,13 @@ class Radio:
             if channel.enabled and channel.min_data_rate <= data_rate <= channel.max_data_rate
         ]
 
+    def settle(self) -> None:
+        """Where no channel is left to send on, the default ones are on again, at a data rate of theirs."""
+        if not self.usable(self.data_rate):
+            self.enable_default_channels()
+        if not self.usable(self.data_rate):
+            self.data_rate = self.first_data_rate
+
     def slower_data_rate(self) -> int | None:
         """The next data rate down that some enabled channel takes, None at the lowest."""
         for data_rate in range(self.data_rate - 1, -1, -1):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from edge_agent.lorawan.airtime import downlink_airtime_us
 from edge_agent.lorawan.mac_commands import DeviceTimeAns
 from edge_agent.lorawan.region import Region
 from edge_agent.lorawan.registration import Registration
@@ -23,6 +24,7 @@ MAX_TRIES = 8  # of a confirmed uplink
 _FIRST_BACK_OFF_US = 2 * SECOND_US
 _MAX_BACK_OFF_US = 300 * SECOND_US
 _BOOT_US = SECOND_US
+_REACTS_US = SECOND_US // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,15 @@ class Node:
     ) -> Heard:
         """A transmission of the gateway that begins at `at_us`."""
         heard = self.device.receive(phy_payload, at_us, frequency_hz, data_rate, snr_db=snr_db)
+        end_us = at_us + downlink_airtime_us(len(phy_payload), data_rate)  # until then the gateway is deaf
         match heard:
             case Joined():
                 self.join_nonce, self._joins = heard.join_nonce, 0
                 self.sensor.begin(at_us)
-                self._free_us = at_us + self._rng.randrange(SECOND_US // 2, 2 * SECOND_US)
+                self._free_us = end_us + self._rng.randrange(SECOND_US // 2, 2 * SECOND_US)
             case Received():
                 self._repeats = 0
-                self._free_us = at_us + LISTENS_US
+                self._free_us = end_us + _REACTS_US
                 self._obey(heard, at_us)
         return heard
 

@@ -149,7 +149,7 @@ class SmallNetwork:
             self.a_f_cnt_down = f_cnt + 1
         else:
             self.n_f_cnt_down = f_cnt + 1
-        raw = mac.build_mac_commands(commands)
+        raw = commands if isinstance(commands, bytes) else mac.build_mac_commands(commands)
         text, f_opts = (raw, b"") if f_port == 0 else (payload, raw)
         down = Direction.DOWN
         if self.is_1_1:

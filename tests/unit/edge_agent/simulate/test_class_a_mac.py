@@ -268,3 +268,16 @@ def test_dwell_times_of_asia():
 
 def said_in(network, sent):
     return network.read(sent)[1]
+
+
+def test_a_device_whose_only_channel_is_taken_away_goes_back_to_the_default_ones():
+    device, network = personalised()
+    device.send(0, 10, b"hello")
+    hand(device, network.down([mac.NewChannelReq(3, 867_100_000, 6, 0)]))
+    device.send(10**7, 10, b"hello")
+    hand(device, network.down([mac.LinkADRReq(6, 0, 0x0008, 0, 1)]))
+    assert device.send(2 * 10**7, 10, b"hello").data_rate == "SF7BW250"
+    hand(device, network.down([mac.NewChannelReq(3, 0, 0, 0)]))
+    sent = device.send(3 * 10**7, 10, b"hello")
+    assert sent.data_rate == "SF7BW125"
+    assert sent.frequency_hz in (868_100_000, 868_300_000, 868_500_000)
