@@ -298,6 +298,22 @@ def test_a_new_stream_changes_no_gap(store: Store, *, only_one: bool) -> None:
     assert covered(store) == [*before, (0, 2800, 3700)]
 
 
+def test_after_damage_it_is_worked_out_again_from_the_rows(store: Store, path: Path) -> None:
+    sensor = Sensor()
+    keep(store, sensor.report(1000), sensor.report(2800), sensor.report(3700), sensor.report(8200))
+    before = covered(store)
+    store.apply([HistoryAsked(A, 0, START_MS + 1_900_000)])
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    salvaged = open_store(path, now=Now(1e9))
+    assert salvaged.gaps() == []
+    assert covered(salvaged) == before
+    assert asked(salvaged) == [0, 0], "asking again does no harm"
+    salvaged.close()
+
+
 ENDS = st.integers(2, 400).map(lambda tenth: tenth * 100)
 
 
