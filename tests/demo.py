@@ -45,10 +45,10 @@ OUT = Path("demo-out")
 SENSORS = 10
 INTERVAL_S = 6
 WATER_SPEED = 150.0  # a sensor's 15 minutes of water in an interval
-LOSSES_END_S = 32.0  # nothing is lost on the air from then on, so that all can come back
+LOSSES_END_S = 28.0  # nothing is lost on the air from then on, so that all can come back
 ASKS_S = LOSSES_END_S + 2.5 * INTERVAL_S  # by then the agent knows of every hole
 LONGEST_S = 100.0
-BROKER_DIES_S, BROKER_BACK_S, AGENT_DIES_S, AGENT_BACK_S = 16.0, 23.0, 27.0, 28.5
+BROKER_DIES_S, BROKER_BACK_S, AGENT_DIES_S, AGENT_BACK_S = 14.0, 20.0, 23.0, 24.5
 RX1_DELAY_S = 1  # short intervals leave no time for the usual 5
 TENANTS = (("aqua-nord", "00800000a0000001"), ("hotel-sued", "00800000a0000002"))
 
