@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from edge_agent.network.gap import Gap
-from edge_agent.network.history import request
+from edge_agent.network.history import REPORTS_BETWEEN, request
 from edge_codecs.clipr import History, Message, Report, encode_downlink
 from edge_codecs.identifiers import DevEUI
 
@@ -25,28 +25,34 @@ class Asking:
         """What is missing of a device now, all of it."""
         present = tuple(gaps)
         if present or dev_eui in self._devices:
-            self._of(dev_eui).gaps = present
+            device = self._of(dev_eui)
+            device.gaps = present
+            ends = set(map(_end, present))
+            device.asked_at = {end: at for end, at in device.asked_at.items() if end in ends}
 
     def forget(self, dev_eui: DevEUI) -> None:
         """The device is gone."""
         self._devices.pop(dev_eui, None)
 
     def heard(self, dev_eui: DevEUI, message: Message | None) -> None:
-        """An uplink came. Reports are counted since the device was asked, or sent history, last."""
+        """An uplink came. Each gap waits for so many reports; so does the device after a question."""
         device = self._devices.get(dev_eui)
         if device is None:
             return
         if isinstance(message, Report):
             device.reports += 1
         elif isinstance(message, History):
-            device.reports = 0
+            device.quiet_since = device.reports
 
     def request(self, dev_eui: DevEUI, now_ms: int) -> tuple[Gap, int, bytes] | None:
         """What to ask the device now (UTC, ms): the gap, and FPort and payload that ask for it."""
         device = self._devices.get(dev_eui)
         if device is None or device.under_way is not None:
             return None
-        asked = request(device.gaps, device.reports, now_ms)
+        if device.reports - device.quiet_since < REPORTS_BETWEEN:
+            return None
+        waited = {gap: device.reports - device.asked_at.get(_end(gap), 0) for gap in device.gaps}
+        asked = request(waited, now_ms)
         if asked is None:
             return None
         gap, question = asked
@@ -65,10 +71,9 @@ class Asking:
         device.under_way = None
         if not sent:
             return None
-        device.reports = 0
+        device.quiet_since = device.asked_at[_end(gap)] = device.reports
         device.gaps = tuple(
-            replace(one, asked=one.asked + 1) if (one.channel, one.to_ms) == (gap.channel, gap.to_ms) else one
-            for one in device.gaps
+            replace(one, asked=one.asked + 1) if _end(one) == _end(gap) else one for one in device.gaps
         )
         return gap
 
@@ -77,11 +82,22 @@ class Asking:
 
 
 class _Device:
-    """`reports` counts those since the last question; before the first it is as if there had been many."""
+    """`reports` are counted for ever; it is as if many had come before the first.
 
-    __slots__ = ("gaps", "reports", "under_way")
+    `quiet_since`: how many there were at the last question or history; `asked_at`: when it was asked for a
+    gap.
+    """
+
+    __slots__ = ("asked_at", "gaps", "quiet_since", "reports", "under_way")
 
     def __init__(self) -> None:
         self.gaps: tuple[Gap, ...] = ()
         self.reports = 1 << 16
+        self.quiet_since = 0
+        self.asked_at: dict[tuple[int, int], int] = {}
         self.under_way: tuple[int, Gap] | None = None
+
+
+def _end(gap: Gap) -> tuple[int, int]:
+    """What stays of a gap that becomes smaller in the middle or at its beginning."""
+    return gap.channel, gap.to_ms

@@ -7,7 +7,7 @@ little off from mattering.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from edge_agent.network.gap import Gap
@@ -23,16 +23,16 @@ REPORTS_BETWEEN: Final = 2
 """The answer comes behind the next report; the one after it shows whether it was lost."""
 
 
-def request(gaps: Sequence[Gap], waited: int, now_ms: int) -> tuple[Gap, RequestHistory] | None:
+def request(waited: Mapping[Gap, int], now_ms: int) -> tuple[Gap, RequestHistory] | None:
     """The gap of one sensor to ask for now, and what to send; None: nothing, or not yet.
 
-    `waited` counts the sensor's reports since it was asked last or sent history last, whichever is later.
-    Each request for a gap that brings nothing doubles the wait: at 15 minutes a report all of them take half
-    a day, so that a sensor is not given up for one bad hour. `now_ms` is UTC.
+    `waited` counts for each gap the sensor's reports since it was asked for that gap last. Each request for a
+    gap that brings nothing doubles its wait: at 15 minutes a report all of them take half a day, so that a
+    sensor is not given up for one bad hour. `now_ms` is UTC.
     """
-    for gap in sorted(gaps, key=lambda gap: gap.to_ms, reverse=True):
+    for gap in sorted(waited, key=lambda gap: gap.to_ms, reverse=True):
         forgotten = now_ms - gap.to_ms > 1000 * gap.interval_s * MEMORY_INTERVALS
-        if gap.given_up or forgotten or waited < REPORTS_BETWEEN << gap.asked:
+        if gap.given_up or forgotten or waited[gap] < REPORTS_BETWEEN << gap.asked:
             continue
         question = _exactly(gap)
         if 0 <= question.from_s <= question.to_s <= MAX_UNIX_S:

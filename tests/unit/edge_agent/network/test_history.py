@@ -21,7 +21,7 @@ def gap(from_s: float, to_s: float, *, channel: int = 0, asked: int = 0, interva
 
 
 def test_nothing_is_missing() -> None:
-    assert request([], LONG, NOW_MS) is None
+    assert request({}, NOW_MS) is None
 
 
 @given(
@@ -37,7 +37,7 @@ def test_it_names_the_ends_of_the_missing_intervals_and_no_other(
     missing = Gap(
         A, channel, T0_S * 1000 + from_ms, T0_S * 1000 + from_ms + count * interval_s * 1000, interval_s
     )
-    asked = request([missing], LONG, missing.to_ms)
+    asked = request({missing: LONG}, missing.to_ms)
     assert asked is not None
     question = asked[1]
     ends = [from_s + n * interval_s for n in range(-2, count + 3)]
@@ -47,7 +47,7 @@ def test_it_names_the_ends_of_the_missing_intervals_and_no_other(
 
 
 def test_a_long_gap_is_asked_from_its_newest_end() -> None:
-    asked = request([gap(0, 900 * 500)], LONG, NOW_MS)
+    asked = request({gap(0, 900 * 500): LONG}, NOW_MS)
     assert asked is not None
     to_s = T0_S + 900 * 500
     assert asked[1] == RequestHistory(0, to_s - 900 * MOST_INTERVALS + 450, to_s + 450)
@@ -55,8 +55,8 @@ def test_a_long_gap_is_asked_from_its_newest_end() -> None:
 
 def test_the_newest_gap_goes_first_of_any_channel() -> None:
     old, new = gap(0, 900), gap(2700, 3600, channel=2)
-    assert request([old, new], LONG, NOW_MS) == request([new, old], LONG, NOW_MS)
-    asked = request([old, new], LONG, NOW_MS)
+    assert request({old: LONG, new: LONG}, NOW_MS) == request({new: LONG, old: LONG}, NOW_MS)
+    asked = request({old: LONG, new: LONG}, NOW_MS)
     assert asked is not None
     assert asked[0] == new
 
@@ -64,15 +64,15 @@ def test_the_newest_gap_goes_first_of_any_channel() -> None:
 def test_it_waits_longer_each_time_and_gives_up() -> None:
     waits = []
     for tries in range(MAX_ASKED):
-        missing = [gap(0, 900, asked=tries)]
-        waits.append(next(n for n in range(1000) if request(missing, n, NOW_MS) is not None))
+        missing = gap(0, 900, asked=tries)
+        waits.append(next(n for n in range(1000) if request({missing: n}, NOW_MS) is not None))
     assert waits == [REPORTS_BETWEEN * 2**n for n in range(MAX_ASKED)]
-    assert request([gap(0, 900, asked=MAX_ASKED)], LONG, NOW_MS) is None
+    assert request({gap(0, 900, asked=MAX_ASKED): LONG}, NOW_MS) is None
 
 
 def test_an_older_gap_has_its_turn_while_a_newer_one_waits() -> None:
     old, new = gap(0, 900), gap(2700, 3600, asked=3)
-    asked = request([new, old], REPORTS_BETWEEN, NOW_MS)
+    asked = request({new: REPORTS_BETWEEN, old: REPORTS_BETWEEN}, NOW_MS)
     assert asked is not None
     assert asked[0] == old
 
@@ -80,10 +80,10 @@ def test_an_older_gap_has_its_turn_while_a_newer_one_waits() -> None:
 def test_what_no_sensor_remembers_is_not_asked_for() -> None:
     missing = gap(0, 900)
     last_ms = missing.to_ms + MEMORY_INTERVALS * 900_000
-    assert request([missing], LONG, last_ms) is not None
-    assert request([missing], LONG, last_ms + 1) is None
+    assert request({missing: LONG}, last_ms) is not None
+    assert request({missing: LONG}, last_ms + 1) is None
 
 
 def test_times_beyond_what_a_request_can_name_are_not_asked_for() -> None:
     far = Gap(A, 0, -10_000_000, (2**32 + 10) * 1000, 900)
-    assert request([far], LONG, far.to_ms) is None
+    assert request({far: LONG}, far.to_ms) is None
