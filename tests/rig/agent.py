@@ -89,8 +89,12 @@ class Agent:
 
     def status(self) -> dict[str, Any]:
         """What `edge-agent status --json` prints."""
-        answer: dict[str, Any] = self._control.call("status")
+        answer: dict[str, Any] = self.call("status")
         return answer
+
+    def call(self, command: str, **arguments: Any) -> Any:
+        """Ask the running agent as the command line does. Raises AgentError."""
+        return self._control.call(command, **arguments)
 
     @property
     def running(self) -> bool:
