@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench campaign lock clean
+.PHONY: help install demo test check bench campaign model lock clean
 
 help:       ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ bench: $(STAMP)       ## figures and ratios; JSON in bench-out/
 
 campaign: $(STAMP)       ## kill loops, power cuts and fuzzing at full length
 	CAMPAIGN=full $(BIN)/python -m pytest -n 2 -m campaign --timeout 7200
+
+model:      ## a million steps of joins and answers, with power cuts after any of them
+	CAMPAIGN=full $(BIN)/python -m pytest -n 2 tests/property/test_network_model.py --timeout 7200
 
 lock:       ## resolve requirements anew (needs uv)
 	for extra in edge cloud dev; do \

@@ -126,14 +126,15 @@ async def _network(settings: Settings, store: StoreThread) -> NetworkServer:
 def _transmitter(settings: Settings, radios: Sequence[Radio], clock: Clock, intake: Intake) -> Transmitter:
     """Sends through those radios that can; the hour of the duty cycle outlives a restart of the agent."""
     senders = [radio for radio in radios if isinstance(radio, SemtechUdp)]
-    folders = [entry.map_directory for entry in settings.radio if entry.type == "semtech_udp"]
+    doors = [entry for entry in settings.radio if entry.type == "semtech_udp"]
+    file = doors[0].map_directory / f"duty-cycle-{doors[0].port}.json" if doors else None
     return Transmitter(
         senders,
         REGIONS[settings.gateway.region],
         clock,
         intake.sent,
         antenna_gain_dbi=settings.network.antenna_gain_dbi,
-        file=DutyCycleFile(folders[0] / "duty-cycle.json", clock.boot) if folders else None,
+        file=DutyCycleFile(file, clock.boot) if file is not None else None,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -87,7 +88,8 @@ class Replay:
             utc_ms = unix_ms_of_gps_ms(rxpk.gps_epoch_ms)
         elif rxpk.time is not None:
             utc_ms = utc_of_text(rxpk.time)
-        return frame_of(rxpk, monotonic_ns, utc_ms, self.name, None)
+        # without a counter to send by: nobody listens any more, so nothing must be used up for an answer
+        return replace(frame_of(rxpk, monotonic_ns, utc_ms, self.name, None), counter_us=None)
 
     def status(self) -> Mapping[str, object]:
         """Counters, JSON-able."""

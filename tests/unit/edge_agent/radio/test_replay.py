@@ -54,6 +54,10 @@ def test_recorded_utc_counts(tmp_path):
     assert json.loads(first.raw)["tmms"] == 1_479_548_051_000
 
 
+def test_nobody_waits_for_an_answer_to_a_recording(tmp_path):
+    assert [frame.counter_us for frame in frames(replay(tmp_path, json.dumps({**RXPK, "tmst": 5})))] == [None]
+
+
 def test_what_was_replayed_can_be_replayed(tmp_path):
     first = frames(replay(tmp_path, json.dumps({**RXPK, "tmst": 5})))
     second = frames(replay(tmp_path, *(frame.raw for frame in first)))
