@@ -62,6 +62,9 @@ class Sender(Protocol):
     def send(self, answer: Answer) -> None:
         """Take an answer; what becomes of it is told later. Never blocks."""
 
+    def end(self, unsent: Transmitted) -> None:
+        """Count an answer that could not be made, and tell of it as of any other. Never blocks."""
+
 
 class Intake:
     """Takes frames of all front ends. `taken` counts uplinks that are on disk, `joins` answered joins."""
@@ -91,6 +94,8 @@ class Intake:
             for decision in decisions:
                 if decision.answer is not None:
                     sender.send(decision.answer)
+                if decision.unsent is not None:
+                    sender.end(decision.unsent)
         log.info("%s has ended", radio.name)
 
     async def sent(self, sending: Transmitted) -> None:

@@ -90,11 +90,15 @@ class Transmitter:
     def send(self, answer: Answer) -> None:
         """Take an answer. Never waits; with `MAX_ANSWERS` on their way it ends as QUEUE_FULL."""
         if len(self._open) >= MAX_ANSWERS:
-            self._new.put_nowait(Transmitted(answer, TxResult.QUEUE_FULL, None))
+            self.end(Transmitted(answer, TxResult.QUEUE_FULL, None))
             return
         sending = _Sending(answer)
         self._open[sending] = None
         self._new.put_nowait(sending)
+
+    def end(self, unsent: Transmitted) -> None:
+        """Count an answer that could not be made, and tell of it as of any other. Never waits."""
+        self._new.put_nowait(unsent)
 
     async def run(self) -> None:
         """Send until cancelled; what is on its way then ends as stopped."""

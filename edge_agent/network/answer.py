@@ -58,6 +58,7 @@ class TxResult(enum.Enum):
     QUEUE_FULL = "queue_full"
     NO_TRANSMITTER = "no_transmitter"
     STOPPED = "stopped"
+    NO_COUNTER = "no_counter"
 
     @property
     def sentence(self) -> str:
@@ -101,6 +102,10 @@ _SENTENCES = {
         "times an answer."
     ),
     TxResult.STOPPED: "The agent ended before it was handed over.",
+    TxResult.NO_COUNTER: (
+        "The session has used all its downlink counters: the device must join anew. One that is activated "
+        "by personalisation needs new keys."
+    ),
 }
 
 

@@ -51,6 +51,7 @@ from edge_codecs.identifiers import DevEUI
 AGAIN_AFTER_NS = 1_000_000_000  # two receptions closer than this are one transmission heard twice
 AGAIN_AT_MOST = 8  # acknowledgements of one uplink: its repetitions may be a recording
 LONGEST_AIRTIME_NS = 3_000_000_000
+NO_COUNTER = "no downlink counter is left in this session"
 
 
 class NetworkServer:
@@ -154,17 +155,17 @@ class NetworkServer:
         changes.add(queue.heard(ack=uplink.ack, received_ns=frame.monotonic_ns))
         said = parse_mac_commands(Direction.UP, uplink.payload if uplink.f_port == 0 else uplink.f_opts)
         exchange = take(activation.mac, said.commands, uplink, moment, self._region, self._policy)
-        mac, answer = exchange.mac, None
+        mac, made = exchange.mac, None
         if self._may_answer(frame):
             waiting = self._waiting(dev_eui, queue, moment)
             composed = compose(
                 uplink, activation, exchange, waiting.application, self._region, self._policy, moment
             )
             if composed is not None:
-                answer = self._answer(frame, activation, composed, waiting, changes)
-                mac = composed.mac if answer is not None else mac
+                made = self._answer(frame, activation, composed, waiting, changes)
+                mac = composed.mac if isinstance(made, Answer) else mac
         _settle_mac(activation, mac, changes)
-        return Decision(uplink, tuple(changes), answer, exchange.notes)
+        return _decision(uplink, changes, made, exchange.notes)
 
     def _note(self, uplink: Admitted, activation: Activation) -> None:
         """What is known in memory only: a restart may forget it."""
@@ -191,8 +192,8 @@ class NetworkServer:
             return Decision(rejected)
         activation.confirmed = (f_cnt, frame.monotonic_ns, times + 1)
         changes = _Changes()
-        answer = self._answer(frame, activation, composed, _NOTHING, changes)
-        return Decision(rejected, tuple(changes), answer)
+        made = self._answer(frame, activation, composed, _NOTHING, changes)
+        return _decision(rejected, changes, made)
 
     def _may_answer(self, frame: RxFrame) -> bool:
         """Whether downlinks are wanted, and the radio that heard the frame has a counter to send by."""
@@ -219,12 +220,15 @@ class NetworkServer:
         composed: Composed,
         waiting: _Waiting,
         changes: _Changes,
-    ) -> Answer | None:
-        """Give a downlink its counter; None where 32 bits hold no more and only a join helps."""
+    ) -> Answer | Transmitted:
+        """Give a downlink its counter; it ends here where 32 bits hold no more and only a join helps."""
         content, session = composed.content, activation.session
         counter = activation.a_f_cnt_down if content.is_application else activation.n_f_cnt_down
         if not counter.left:
-            return None
+            if content.is_application and waiting.entry is not None:
+                changes.add(self._queues[session.dev_eui].give_up(NO_COUNTER))
+            answer = Answer(session.dev_eui, frame, b"", composed.windows, content.what, session.number)
+            return Transmitted(answer, TxResult.NO_COUNTER, None, NO_COUNTER)
         bound, f_cnt = counter.bound, counter.take()
         if counter.bound != bound:
             bounds = activation.n_f_cnt_down.bound, activation.a_f_cnt_down.bound
@@ -265,6 +269,17 @@ class _Changes(list[Change]):
     def add(self, change: Change | None) -> None:
         if change is not None:
             self.append(change)
+
+
+def _decision(
+    outcome: Admitted | Rejected,
+    changes: _Changes,
+    made: Answer | Transmitted | None,
+    notes: tuple[str, ...] = (),
+) -> Decision:
+    if isinstance(made, Transmitted):
+        return Decision(outcome, tuple(changes), None, notes, made)
+    return Decision(outcome, tuple(changes), made, notes)
 
 
 def _settle_mac(activation: Activation, mac: MacState, changes: _Changes) -> None:

@@ -322,6 +322,15 @@ def test_a_device_with_no_counter_left_hears_nothing_more() -> None:
     decision, _ = place.exchange(device, 10, REPORT, confirmed=True)
     assert isinstance(decision.outcome, Admitted)
     assert decision.answer is None
+    assert decision.unsent is not None
+    assert decision.unsent.result is TxResult.NO_COUNTER
+    assert decision.unsent.answer.what.startswith("acknowledgement")
+    assert place.server.transmitted(decision.unsent) == ()
+    place.server.enqueue(queued(device))
+    decision, _ = place.exchange(device, 10, REPORT)
+    assert decision.answer is None
+    assert decision.unsent is not None
+    assert states(decision.changes) == [DownlinkState.FAILED]
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
