@@ -26,7 +26,8 @@ from tests.rig.air_judge import AirJudge, disk_of, is_on_disk, twice
 from tests.rig.lorawan_frames import REPORT, new_session
 from tests.rig.site import new_registration
 
-ROUNDS = 1000 if os.environ.get("CAMPAIGN") == "full" else 25
+IS_FULL = os.environ.get("CAMPAIGN") == "full"
+SHARES, ROUNDS = (4, 250) if IS_FULL else (1, 25)  # each share has an agent of its own
 VERSIONS = (LoRaWANVersion.V1_0_3, LoRaWANVersion.V1_0_4, LoRaWANVersion.V1_1)
 EU868 = REGIONS["EU868"]
 MOMENTS = ("at random", "at random", "aimed", "aimed", "before its TX_ACK", "after its TX_ACK")
@@ -240,9 +241,10 @@ class Campaign:
 
 @pytest.mark.slow
 @pytest.mark.campaign
-@pytest.mark.timeout(7200 if ROUNDS > 25 else 600)
-def test_no_step_is_lost_or_done_twice_wherever_it_is_killed(tmp_path):
-    campaign = Campaign(tmp_path, random.Random(2027))
+@pytest.mark.timeout(7200 if IS_FULL else 600)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_step_is_lost_or_done_twice_wherever_it_is_killed(tmp_path, share):
+    campaign = Campaign(tmp_path, random.Random(2027 + share))
     with campaign.agent:
         try:
             for _ in range(ROUNDS):

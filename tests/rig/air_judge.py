@@ -12,6 +12,7 @@ from edge_agent.lorawan.aes128 import AES128
 from edge_agent.lorawan.join_accept import EncryptedJoinAccept, JoinAccept
 from edge_agent.lorawan.key_derivation import join_server_keys
 from edge_agent.lorawan.phypayload import DataFrame, parse
+from edge_agent.lorawan.version import LoRaWANVersion
 from edge_agent.network.device import Device, NetworkSession
 from edge_agent.simulate.class_a import Ignored, Joined, Received
 from edge_agent.store.files import LOG_SUFFIXES, beside
@@ -78,8 +79,7 @@ class AirJudge:
     def _data(self, one: OnAir, frame: DataFrame, disk: Disk | None) -> None:
         talk, dev_eui = one.talk, one.talk.device.dev_eui
         session = self._sessions.get((dev_eui, bytes(frame.fhdr.dev_addr)), 0)
-        is_1_1 = talk.device.session is not None and talk.device.session.is_1_1
-        counts_apart = is_1_1 and bool(frame.f_port)
+        counts_apart = talk.device.version is LoRaWANVersion.V1_1 and bool(frame.f_port)
         counter = (dev_eui, session, counts_apart, frame.fhdr.f_cnt_16)
         phy_payload = one.transmission.phy_payload
         same = self._counters.setdefault(counter, phy_payload) == phy_payload
