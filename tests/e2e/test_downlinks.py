@@ -229,6 +229,26 @@ def test_a_second_start_goes_on_with_what_waits(tmp_path):
         assert [entry["state"] for entry in gateway.queue()] == ["acknowledged"] * 3
 
 
+def test_what_was_being_sent_when_the_power_went_goes_again(tmp_path):
+    with Gateway(tmp_path) as gateway:
+        gateway.start()
+        gateway.join()
+        gateway.agent.command("device", "reboot", gateway.dev_eui)
+
+        def power_cut(_):
+            gateway.agent.kill()
+            return True  # nobody is left to hear a TX_ACK
+
+        gateway.air.before_tx_ack = power_cut
+        cut_off = gateway.say()
+        gateway.air.before_tx_ack = lambda _: False
+        gateway.start()
+        heard = [gateway.say() for _ in range(2)]
+        payloads = [one.payload for one in (cut_off, *heard)]
+        assert payloads == [encode_downlink(Reboot())[1]] * 2 + [b""]
+        assert len({one.f_cnt for one in (cut_off, *heard)}) == 3
+
+
 def test_a_gateway_that_only_listens_is_silent(tmp_path):
     with Gateway(tmp_path, joins=False, downlinks="false") as gateway:
         gateway.start()
