@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -24,10 +26,14 @@ from edge_codecs.identifiers import DevEUI
 from edge_codecs.manifest import Lane, Manifest, link
 from edge_codecs.receipt import Verdict, verify_receipt
 from edge_codecs.topics import uplink_topic
+from tests.rig import cloud as rig
+from tests.rig.agent import EDGE_AGENT, Agent
 from tests.rig.batches import register
 from tests.rig.cellar import Cellar, new_node
 from tests.rig.gateway import WireGateway
+from tests.rig.ledger import interval_balance, intervals_measured
 from tests.rig.postgres import Postgres, database, postgres  # noqa: F401
+from tests.rig.process import Process, run, wait_until
 from tests.rig.store import GATEWAY, KEY, START_MS
 
 pytestmark = pytest.mark.slow
@@ -235,3 +241,68 @@ def test_what_no_sensor_remembers_is_given_up_and_shown(story: Story) -> None:
     }
     assert all(8 <= gap.intervals <= 14 for gap in gaps)
     assert all(gap.given_up for gap in gaps)
+
+
+# The same with real processes ----------------------------------------------------
+
+SENSORS, INTERVAL_S = 3, 2
+OFF_INTERVALS = 24
+BEFORE, AFTER = 4, 13  # intervals
+
+
+@pytest.mark.timeout(240)
+def test_a_real_agent_that_was_away_for_24_intervals_gets_them_back(tmp_path: Path) -> None:
+    ledger, devices = tmp_path / "ledger.jsonl", tmp_path / "devices.json"
+    simulate = [EDGE_AGENT, "simulate", "--sensors", str(SENSORS), "--interval-s", str(INTERVAL_S)]
+    simulate += ["--seed", "2", "--dev-nonce-start", "1"]  # which gives sensors that are near
+    run([*simulate, "--devices", devices])
+    with (
+        rig.Cloud(tmp_path / "cloud") as cloud,
+        Agent(tmp_path / "gateway", "00800000a0000021", "localhost", cloud.broker.port) as agent,
+    ):
+        agent.environment["EDGE_AGENT__NETWORK"] = json.dumps({"rx1_delay_s": 1})
+        agent.command("device", "import", devices)
+        cloud.add_tenant("tenant", agent, devices)
+        cloud.start_receiver()
+        agent.start()
+        duration_s = 10 + INTERVAL_S * (BEFORE + OFF_INTERVALS + AFTER)
+        sensors = Process(
+            [*simulate, "--port", str(agent.port), "--ledger", ledger, "--duration-s", str(duration_s)],
+            tmp_path / "simulator.log",
+        ).start()
+        _wait_for_intervals(ledger, BEFORE)
+        agent.kill()
+        _wait_for_intervals(ledger, BEFORE + OFF_INTERVALS)
+        agent.forget_datagrams()
+        agent.start()
+        assert sensors.wait(120) == 0
+        wait_until(lambda: _all_confirmed(agent), "receipts for everything")
+        measured = intervals_measured([ledger])
+        found = interval_balance(measured, cloud.readings("tenant"))
+        holes = agent.command("readings", "--holes")
+    assert found.right, found
+    assert found.brought_back >= (OFF_INTERVALS - 1) * _channels(measured)
+    assert holes == "No interval is missing.\n"
+
+
+def _wait_for_intervals(ledger: Path, count: int) -> None:
+    """Until each channel of each sensor has measured so many."""
+
+    def there() -> bool:
+        if not ledger.exists():
+            return False
+        measured = intervals_measured([ledger])
+        return len({one["dev_eui"] for one in measured}) == SENSORS and len(measured) >= count * _channels(
+            measured
+        )
+
+    wait_until(there, f"{count} intervals", timeout_s=60 + 2 * count * INTERVAL_S, step_s=0.2)
+
+
+def _channels(measured: list[dict[str, Any]]) -> int:
+    return len({(one["dev_eui"], one["channel"]) for one in measured})
+
+
+def _all_confirmed(agent: Agent) -> bool:
+    store = agent.status()["store"]
+    return bool(store["rows_unbatched"] == store["batches_unreceipted"] == 0)

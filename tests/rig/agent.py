@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import tempfile
@@ -86,6 +87,12 @@ class Agent:
     def kill(self) -> None:
         """kill -9. Its datagrams wait in the kernel."""
         self._process.kill()
+
+    def forget_datagrams(self) -> None:
+        """Throw away what waits in the kernel, as if the whole gateway had been without power."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._udp.recv(1, socket.MSG_DONTWAIT)
 
     def status(self) -> dict[str, Any]:
         """What `edge-agent status --json` prints."""
