@@ -14,6 +14,8 @@ MODULES = {
     "edge_path": "the full edge path, datagram in → committed in the encrypted store",
     "radio": "radio: datagrams to dated frames",
     "admit": "LoRaWAN: what a frame costs to decide",
+    "network": "the network server beside admit, and what a join costs",
+    "downlinks": "from an uplink to its answer at the packet forwarder, a real agent",
     "store_rate": "the encrypted store beside raw fsync",
     "million": "the store alone with a million readings: memory and opening",
     "agent_start": "the whole agent with a million readings: start and memory",
