@@ -373,12 +373,12 @@ class Store:
     def prune(self, now_ms: int) -> int:
         """Let confirmed rows older than the retention period go; returns how many went.
 
-        At most some thousand a call, so that nothing waits for long. The rows of the last batch stay: it is
-        the head of the chain. Gaps that ended before go, too.
+        At most some thousand a call, so that nothing waits for long; none while rows are not in the coverage
+        yet. The rows of the last batch stay: it is the head of the chain. Gaps that ended before go, too.
         """
         before_ms = now_ms - self._retention_days * _DAY_MS
-        while self.take_in():
-            pass
+        if self.take_in():
+            return 0
         self._writer.change(lambda: self._coverage.let_go(before_ms))
         return self._writer.run(lambda: self._let_go(before_ms))
 
