@@ -29,7 +29,8 @@ REFUSALS = {
     "NO_MOOD": "refused",
     SILENCE: "no_tx_ack",
 }
-QUIET_S = 0.7  # an answer takes some milliseconds
+ANSWER_S = 10.0  # at most; it takes some milliseconds
+QUIET_S = 0.7
 
 pytestmark = pytest.mark.slow
 
@@ -78,18 +79,17 @@ class Gateway:
 
         wait_until(shows_a_frame, "tail to show a frame", step_s=0.2)
 
-    def join(self):
-        talk = join_of(self.device, self.air.next_us)
-        return self._said(talk, 1)
+    def join(self, *, words=1):
+        return self._said(join_of(self.device, self.air.next_us), words)
 
-    def say(self, *, confirmed=True, words=1):
-        """An uplink; what the device hears after so many words of the forwarder, or after a while."""
-        return self._said(uplink_of(self.device, self.air.next_us, 10, REPORT, confirmed=confirmed), words)
+    def say(self, *, words=1):
+        """An uplink; what the device hears once the forwarder was asked so many times."""
+        return self._said(uplink_of(self.device, self.air.next_us, 10, REPORT, confirmed=True), words)
 
     def _said(self, talk, words):
         self.air.say(talk)
         for _ in range(words):
-            self.air.listen(3.0 if words > 1 else QUIET_S)
+            self.air.listen(ANSWER_S)
         return first(self.air.on_air, talk)
 
     def tell(self):
@@ -169,7 +169,7 @@ def test_a_forwarder_that_never_asks_for_downlinks_is_named(tmp_path):
     with Gateway(tmp_path) as gateway:
         gateway.air.is_pulling = False
         gateway.start()
-        assert gateway.join() is None
+        assert gateway.join(words=0) is None
         wait_until(lambda: gateway.count("no_route") == 1, "the result no_route")
         assert gateway.downlinks()["last_failure"]["what"] == "join accept"
         assert "PULL_DATA" in gateway.agent.command("status")
@@ -187,7 +187,7 @@ def test_the_last_counters_before_the_wrap_are_used_and_then_it_says_so(tmp_path
         heard = [gateway.say(), gateway.say()]
         assert [one.f_cnt for one in heard] == [MAX_F_CNT - 1, MAX_F_CNT]
         gateway.tell()
-        assert gateway.say() is None
+        gateway.say(words=0)
         wait_until(lambda: gateway.count("no_counter") == 1, "the result no_counter")
         assert gateway.downlinks()["last_failure"]["dev_eui"] == gateway.dev_eui
         entry = gateway.queue()[-1]
@@ -205,7 +205,7 @@ def test_a_sensor_is_configured_by_the_command_line_and_says_so(tmp_path):
         assert heard.confirmed
         assert decode_downlink(heard.f_port, heard.payload) == Configure(900, 10, 5750, None)
         assert "not acknowledged it yet" in gateway.agent.command("device", "queue", gateway.dev_eui)
-        gateway.say(confirmed=False)
+        gateway.say()
         assert "acknowledged by the sensor" in gateway.agent.command("device", "queue", gateway.dev_eui)
         gateway.agent.command("device", "reboot", gateway.dev_eui)
         heard = [gateway.say() for _ in range(3)]
@@ -225,7 +225,7 @@ def test_a_second_start_goes_on_with_what_waits(tmp_path):
         assert gateway.say().payload == unheard
         assert gateway.queue()[0]["state"] == "acknowledged"
         assert decode_downlink(20, gateway.say().payload).report_interval_s == 1200
-        gateway.say(confirmed=False)
+        gateway.say()
         assert [entry["state"] for entry in gateway.queue()] == ["acknowledged"] * 3
 
 
@@ -252,7 +252,7 @@ def test_what_was_being_sent_when_the_power_went_goes_again(tmp_path):
 def test_a_gateway_that_only_listens_is_silent(tmp_path):
     with Gateway(tmp_path, joins=False, downlinks="false") as gateway:
         gateway.start()
-        assert gateway.say() is None
+        gateway.say(words=0)
         other = ClassADevice(new_registration(Random(6)), EU868, Random(6))
         gateway.air.say(join_of(other, gateway.air.next_us))
         with pytest.raises(AssertionError, match="only listens"):

@@ -31,7 +31,9 @@ SHARES, ROUNDS = (4, 250) if IS_FULL else (1, 25)  # each share has an agent of 
 VERSIONS = (LoRaWANVersion.V1_0_3, LoRaWANVersion.V1_0_4, LoRaWANVersion.V1_1)
 EU868 = REGIONS["EU868"]
 MOMENTS = ("at random", "at random", "aimed", "aimed", "before its TX_ACK", "after its TX_ACK")
-ANSWER_S = 0.5
+STEPS = ("not on disk", "on disk, not on air", "on air, no TX_ACK", "on air, TX_ACK given")
+ANSWER_S = 0.5  # it takes some milliseconds, if there is one
+PATIENCE_S = 5.0  # where there must be one
 
 
 class Campaign:
@@ -76,18 +78,19 @@ class Campaign:
         if teller is not None:
             teller.join()
         self._judge_death(talk, before, said_us, word_given=word_given)
-        self._start_again()
+        self._start_again(talk)
 
     def _next_talk(self):
-        device, at_us = self.rng.choice(self.devices), self.air.next_us
-        does = self.rng.random()
+        cut_off = [device for device in self.unheard if device.windows()]
+        device = self.rng.choice(cut_off or self.devices)
+        does, at_us = self.rng.random(), self.air.next_us
         if self.talks and does < 0.05:
             return self.rng.choice(self.talks)  # an attacker's recording
         if not device.joined or (device.joiner is not None and does < 0.3):
             talk = join_of(device, at_us)
         elif device.version is LoRaWANVersion.V1_1 and does < 0.55:
             talk = rejoin_of(device, at_us, self.rng.randrange(3))
-        elif does < 0.6 and device in self.unheard and device.windows():
+        elif does < 0.8 and device in cut_off:
             talk = repetition_of(self.unheard[device], at_us)
         else:
             if does > 0.9:
@@ -156,7 +159,7 @@ class Campaign:
             self.judge.take(one, disk)
         self.judged = len(self.air.on_air)
 
-    def _start_again(self):
+    def _start_again(self, talk):
         self.air.before_tx_ack = lambda _: False
         if self.rng.random() < 0.1:  # a power supply that bounces
             self.agent.launch()
@@ -168,6 +171,8 @@ class Campaign:
             assert self.agent.running, self.agent.log[-3000:]
             self.air.listen(0.02)
         self.air.listen(0.05)  # what it makes of what it had not done with
+        heard = self.air.on_air[self.judged :]
+        self.deaths["answered by the next start"] += any(one.talk is talk for one in heard)
         self._judge_air()
         self._look_at_queues()
 
@@ -229,7 +234,7 @@ class Campaign:
             self.air.listen(0.2)
             talk = make(self.air.next_us)
             self.air.say(talk)
-            self.air.listen(ANSWER_S)
+            self.air.listen(PATIENCE_S)
             if isinstance(first(self.air.on_air, talk), wanted):
                 return
         raise AssertionError(f"locked out: {talk.what} of {talk.device.version}\n{self.agent.log[-3000:]}")
@@ -258,13 +263,12 @@ def test_no_step_is_lost_or_done_twice_wherever_it_is_killed(tmp_path, share):
     assert twice(kept) == set()
     assert campaign.judge.acknowledged <= set(kept)
     assert len(campaign.judge.acknowledged) > ROUNDS // 4
-    assert {entry["state"] for entry in told} == {"acknowledged"}
+    assert {entry["state"] for entry in told} <= {"acknowledged"}
     for entry in told:
         received = {(str(dev_eui), payload.hex()) for dev_eui, payload in campaign.judge.received}
         assert (entry["dev_eui"], entry["payload"]) in received, entry
     assert "sound" in report
-    assert campaign.deaths["not on disk"] and campaign.deaths["on air, TX_ACK given"]
-    assert campaign.deaths["on air, no TX_ACK"]
+    assert not IS_FULL or all(campaign.deaths[step] for step in STEPS)
 
 
 def _lines(campaign):
@@ -272,4 +276,4 @@ def _lines(campaign):
     yield f"joined {judge.joins}, downlinks taken {judge.data}, acknowledged {len(judge.acknowledged)}"
     yield f"on air {len(campaign.air.on_air)}, the forwarder's words {dict(campaign.air.words)}"
     yield f"the operator's messages {dict(states)}"
-    yield from (f"killed {count:5} times {step}" for step, count in sorted(campaign.deaths.items()))
+    yield from (f"{count:5} times {step}" for step, count in sorted(campaign.deaths.items()))
