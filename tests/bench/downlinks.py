@@ -26,7 +26,6 @@ from pathlib import Path
 
 import psutil
 
-from edge_agent.clock import Clock
 from edge_agent.lorawan.regions import REGIONS
 from edge_agent.lorawan.version import LoRaWANVersion
 from edge_agent.network.jit_queue import OUTSTANDING
@@ -37,9 +36,7 @@ from edge_agent.simulate.class_a import ClassADevice, Received
 from edge_agent.simulate.class_a_air import on_air_us
 from edge_agent.simulate.jit import JitQueue, Transmission, parse_txpk
 from edge_agent.simulate.plan import GATEWAY
-from edge_agent.store.key_provider import load_store_key
-from edge_agent.store.store import Store
-from edge_codecs.identifiers import GatewayId
+from tests.bench.agents_store import store_of
 from tests.rig.agent import Agent
 from tests.rig.lorawan_frames import REPORT
 from tests.rig.site import LAP_US, Site, new_registration
@@ -124,28 +121,19 @@ def run(
 def _settled(agent: Agent, count: int, roll: random.Random) -> list[ClassADevice]:
     """Devices that have joined and have nothing to settle, in virtual time and in the agent's own store."""
     registrations = [new_registration(roll, VERSIONS[n % len(VERSIONS)]) for n in range(count)]
-    store = Store.open(
-        agent.folder / "store.db",
-        load_store_key(agent.folder / "store.key").key,
-        gateway=GatewayId.parse(agent.gateway_id),
-        max_bytes=100_000_000,
-        retention_days=30,
-        boot=Clock().boot,
-    )
     region = REGIONS["EU868"]
-    site = Site(store.add_devices(registrations), region, POLICY)
     devices = [ClassADevice(registration, region, roll) for registration in registrations]
-    for device in devices:
-        decision, _ = site.join(device)
-        while decision.answer is not None:
-            kept = [decision.outcome] if isinstance(decision.outcome, Admitted) else []
-            store.keep(kept, None, site.changes)
-            site.changes.clear()
-            decision, _ = site.exchange(device, snr_db=SNR_DB)
-        assert isinstance(decision.outcome, Admitted)
-        store.keep([decision.outcome], None, site.changes)
-        site.changes.clear()
-    store.close()
+    with store_of(agent) as store:
+        site = Site(store.add_devices(registrations), region, POLICY)
+        for device in devices:
+            decision, _ = site.join(device)
+            while True:
+                kept = [decision.outcome] if isinstance(decision.outcome, Admitted) else []
+                store.keep(kept, None, site.changes)
+                site.changes.clear()
+                if decision.answer is None:
+                    break
+                decision, _ = site.exchange(device, snr_db=SNR_DB)
     return devices
 
 

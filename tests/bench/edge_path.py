@@ -1,7 +1,8 @@
 """The full edge path: datagram in → committed in the encrypted store, a real agent on one core.
 
-Frames are made beforehand; the sender, on another core if there is one, keeps at most `WINDOW` datagrams
-without an acknowledgement. `python -m tests.bench.edge_path`.
+The network server decides about each frame, and wants nothing of the devices. Frames are made beforehand; the
+sender, on another core if there is one, keeps at most `WINDOW` datagrams without an acknowledgement.
+`python -m tests.bench.edge_path`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ from pathlib import Path
 import psutil
 
 from edge_agent.devices_file import write_devices
+from edge_agent.lorawan.regions import REGIONS
+from edge_agent.network.changes import MacChanged
+from edge_agent.network.mac_state import wanted
+from edge_agent.network.policy import Policy
 from edge_agent.radio.gwmp import push_data
 from edge_agent.simulate.forwarder import datagrams
 from edge_agent.simulate.plan import GATEWAY, Simulation
 from edge_agent.simulate.scenario import receptions, sessions_of
+from tests.bench.agents_store import store_of
 from tests.rig.agent import Agent
 from tests.rig.process import wait_until
 
 WINDOW = 64
+SETTLED = {"adr": False, "history": False, "status_every_h": 0}
 SX1302_CEILING_PER_S = 573  # perfect scheduling of 13-byte frames over all demodulators
 
 
@@ -42,6 +49,10 @@ def run(uplinks: int = 20_000, sensors: int = 100, bundle: int = 8) -> dict[str,
         write_devices(folder / "devices.json", sessions_of(plan))
         with Agent(folder / "gateway", "00800000a0000001") as agent:
             agent.command("device", "add", "--file", folder / "devices.json")
+            agent.environment["EDGE_AGENT__NETWORK"] = json.dumps(SETTLED)
+            with store_of(agent) as store:
+                mac = wanted(REGIONS["EU868"], Policy(**SETTLED))
+                store.apply([MacChanged(one.dev_eui, one.number, mac) for one in sessions_of(plan)])
             agent.start()
             process = psutil.Process(agent.pid)
             cores = process.cpu_affinity()
