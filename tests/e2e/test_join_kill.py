@@ -62,7 +62,6 @@ class Campaign:
     # One round
 
     def round(self):
-        self._let_the_hour_pass()
         teller = threading.Thread(target=self._tell) if self.rng.random() < 0.3 else None
         if teller is not None:
             teller.start()
@@ -166,6 +165,7 @@ class Campaign:
             self._listen_for(self.rng.uniform(0.1, 0.9))
             self.agent.kill()
             self.deaths["at its start"] += 1
+        self._let_the_hour_pass()
         self.agent.launch()
         while not self.agent.answers():
             assert self.agent.running, self.agent.log[-3000:]
@@ -177,7 +177,7 @@ class Campaign:
         self._look_at_queues()
 
     def _let_the_hour_pass(self):
-        """The account of the law's hour lies where a reboot forgets it; the next start begins a new one."""
+        """The account of the law's hour lies where a reboot forgets it: this start begins a new one."""
         (self.key_file.parent / "duty-cycle.json").unlink(missing_ok=True)
 
     # The operator
