@@ -102,7 +102,7 @@ class Gateway:
         return payload
 
     def queue(self):
-        return json.loads(self.agent.command("device", "queue", self.dev_eui, "--json"))
+        return self.agent.call("downlink.list", dev_eui=self.dev_eui)
 
     def downlinks(self):
         return json.loads(self.agent.command("status", "--json"))["downlinks"]
