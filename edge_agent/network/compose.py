@@ -13,6 +13,7 @@ from edge_agent.lorawan.mac_commands import build_mac_commands
 from edge_agent.lorawan.region import Region
 from edge_agent.network.activation import Activation
 from edge_agent.network.answer import Window
+from edge_agent.network.application_server import Application
 from edge_agent.network.downlink import Content
 from edge_agent.network.mac_exchange import Exchange
 from edge_agent.network.mac_requests import requests
@@ -22,16 +23,6 @@ from edge_agent.network.outcome import Admitted
 from edge_agent.network.policy import Policy
 from edge_agent.network.rx_frame import RxFrame
 from edge_agent.network.windows import answer_windows, room
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """An application payload that waits for the device. `more`: others wait behind it."""
-
-    f_port: int
-    payload: bytes
-    confirmed: bool
-    more: bool
 
 
 @dataclass(frozen=True, slots=True)

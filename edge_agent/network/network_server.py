@@ -13,7 +13,6 @@ one, for the accept may be lost on the air. Several may be pending: nobody knows
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from edge_agent.lorawan.mac_commands import parse_mac_commands
 from edge_agent.lorawan.mhdr import Direction
@@ -23,17 +22,9 @@ from edge_agent.network.activation import Activation
 from edge_agent.network.activations import Activations
 from edge_agent.network.admit import admit
 from edge_agent.network.answer import Answer, Transmitted, TxResult
-from edge_agent.network.app_queue import AppQueue
-from edge_agent.network.asking import Asking
-from edge_agent.network.changes import (
-    Change,
-    ConfirmedSent,
-    CountersReserved,
-    HistoryAsked,
-    MacChanged,
-    SessionTaken,
-)
-from edge_agent.network.compose import Application, Composed, acknowledge_again, compose
+from edge_agent.network.application_server import Application, ApplicationServer
+from edge_agent.network.changes import Change, ConfirmedSent, CountersReserved, MacChanged, SessionTaken
+from edge_agent.network.compose import Composed, acknowledge_again, compose
 from edge_agent.network.decision import Decision
 from edge_agent.network.device import Device, QueuedDownlink
 from edge_agent.network.downlink import build_downlink
@@ -65,8 +56,7 @@ class NetworkServer:
         self._policy = policy
         self._net_ids = tuple(net_ids)
         self._join_server = JoinServer(region, policy, roll)
-        self._queues: dict[DevEUI, AppQueue] = {}  # one for each device that is known
-        self._asking = Asking()
+        self._applications = ApplicationServer(asks=policy.history)
 
     # What operator and store say
 
@@ -79,31 +69,28 @@ class NetworkServer:
             self.activations.add_pending(given)
         if device.registration is not None:
             self._join_server.add(device.registration, device.nonces)
-        self._queues[device.dev_eui] = AppQueue(device.downlinks)
+        self._applications.add(device.dev_eui, device.downlinks)
 
     def remove(self, dev_eui: DevEUI) -> None:
         """Forget a device and its keys; nothing happens where it is not known."""
         self.activations.remove(dev_eui)
         self._join_server.remove(dev_eui)
-        self._queues.pop(dev_eui, None)
-        self._asking.forget(dev_eui)
+        self._applications.remove(dev_eui)
 
     def enqueue(self, entry: QueuedDownlink) -> None:
         """One more application downlink for a device that is known."""
-        self._queues[entry.dev_eui].append(entry)
+        self._applications.enqueue(entry)
 
     def cancel(self, dev_eui: DevEUI) -> None:
         """Nothing of what waits for the device is wanted any more."""
-        self._queues[dev_eui].clear()
+        self._applications.cancel(dev_eui)
 
     def gaps_are(self, gaps: Mapping[DevEUI, Iterable[Gap]]) -> None:
         """Which intervals of these devices are missing now."""
-        for dev_eui, missing in gaps.items():
-            if dev_eui in self._queues:
-                self._asking.gaps_are(dev_eui, missing)
+        self._applications.gaps_are(gaps)
 
     def __len__(self) -> int:
-        return len(self._queues)
+        return len(self._applications)
 
     # What the radio says
 
@@ -124,19 +111,11 @@ class NetworkServer:
         """What the end of an answer changes."""
         answer = sending.answer
         activation = self.activations.of(answer.dev_eui, answer.session)
-        queue = self._queues.get(answer.dev_eui)
-        if activation is None or queue is None or answer.f_cnt_down is None:
+        if activation is None or answer.dev_eui not in self._applications or answer.f_cnt_down is None:
             return ()  # a join accept, or the device is gone meanwhile
-        was_sent = sending.result is TxResult.SENT
-        changes = _Changes()
-        if answer.downlink is not None:
-            number = answer.downlink
-            changes.add(queue.sent(number) if was_sent else queue.not_sent(number, sending.result.value))
-        gap = self._asking.settled(answer.dev_eui, answer.f_cnt_down, sent=was_sent)
-        if gap is not None:
-            changes.add(HistoryAsked(gap.dev_eui, gap.channel, gap.to_ms))
-        if not was_sent:
-            _settle_mac(activation, not_sent(activation.mac, answer.uplink), changes)
+        changes = self._applications.settled(answer, sending.result)
+        if sending.result is not TxResult.SENT:
+            changes += _settle_mac(activation, not_sent(activation.mac, answer.uplink))
         return tuple(changes)
 
     # Uplinks
@@ -145,26 +124,23 @@ class NetworkServer:
         dev_eui, frame = uplink.dev_eui, uplink.frame
         activation = self.activations.of(dev_eui, uplink.session)
         assert activation is not None, "an uplink is admitted by a session that is known"
-        queue = self._queues[dev_eui]
-        changes = _Changes()
-        if activation is not self.activations.present(dev_eui):
+        changes: list[Change] = []
+        begins_session = activation is not self.activations.present(dev_eui)
+        if begins_session:
             self.activations.take_pending(activation)
-            changes.add(SessionTaken(dev_eui, uplink.session))
-            changes.add(queue.begin_session())
+            changes.append(SessionTaken(dev_eui, uplink.session))
         self._note(uplink, activation)
-        changes.add(queue.heard(ack=uplink.ack, received_ns=frame.monotonic_ns))
+        changes += self._applications.heard(uplink, begins_session=begins_session)
         said = parse_mac_commands(Direction.UP, uplink.payload if uplink.f_port == 0 else uplink.f_opts)
         exchange = take(activation.mac, said.commands, uplink, moment, self._region, self._policy)
         mac, made = exchange.mac, None
         if self._may_answer(frame):
-            waiting = self._waiting(dev_eui, queue, moment)
-            composed = compose(
-                uplink, activation, exchange, waiting.application, self._region, self._policy, moment
-            )
+            waiting = self._applications.waiting(dev_eui, moment)
+            composed = compose(uplink, activation, exchange, waiting, self._region, self._policy, moment)
             if composed is not None:
                 made = self._answer(frame, activation, composed, waiting, changes)
                 mac = composed.mac if isinstance(made, Answer) else mac
-        _settle_mac(activation, mac, changes)
+        changes += _settle_mac(activation, mac)
         return _decision(uplink, changes, made, exchange.notes)
 
     def _note(self, uplink: Admitted, activation: Activation) -> None:
@@ -175,7 +151,6 @@ class NetworkServer:
         data_rate = self._region.data_rate_up(frame.data_rate)
         if data_rate is not None and frame.snr_db is not None:
             activation.adr.add(uplink.f_cnt, frame.snr_db, data_rate)
-        self._asking.heard(uplink.dev_eui, uplink.message)
 
     def _repetition(self, rejected: Rejected) -> Decision:
         """The last uplink once more: its acknowledgement was not heard, or we were killed before it."""
@@ -191,58 +166,41 @@ class NetworkServer:
         if composed is None:
             return Decision(rejected)
         activation.confirmed = (f_cnt, frame.monotonic_ns, times + 1)
-        changes = _Changes()
-        made = self._answer(frame, activation, composed, _NOTHING, changes)
+        changes: list[Change] = []
+        made = self._answer(frame, activation, composed, None, changes)
         return _decision(rejected, changes, made)
 
     def _may_answer(self, frame: RxFrame) -> bool:
         """Whether downlinks are wanted, and the radio that heard the frame has a counter to send by."""
         return self._policy.downlinks and frame.counter_us is not None
 
-    def _waiting(self, dev_eui: DevEUI, queue: AppQueue, moment: Moment) -> _Waiting:
-        """What the application has for the device: what was queued, else a question for what is missing."""
-        entry = queue.next
-        if entry is not None:
-            application = Application(entry.f_port, entry.payload, entry.confirmed, len(queue) > 1)
-            return _Waiting(application, entry=entry)
-        if not self._policy.history or len(queue) or moment.utc_ms is None:
-            return _NOTHING
-        asked = self._asking.request(dev_eui, moment.utc_ms)
-        if asked is None:
-            return _NOTHING
-        gap, f_port, payload = asked
-        return _Waiting(Application(f_port, payload, confirmed=False, more=False), gap=gap)
-
     def _answer(
         self,
         frame: RxFrame,
         activation: Activation,
         composed: Composed,
-        waiting: _Waiting,
-        changes: _Changes,
+        waiting: Application | None,
+        changes: list[Change],
     ) -> Answer | Transmitted:
         """Give a downlink its counter; it ends here where 32 bits hold no more and only a join helps."""
         content, session = composed.content, activation.session
+        application = waiting if content.is_application else None
         counter = activation.a_f_cnt_down if content.is_application else activation.n_f_cnt_down
         if not counter.left:
-            if content.is_application and waiting.entry is not None:
-                changes.add(self._queues[session.dev_eui].give_up(NO_COUNTER))
+            if application is not None:
+                changes += self._applications.give_up(application, NO_COUNTER)
             answer = Answer(session.dev_eui, frame, b"", composed.windows, content.what, session.number)
             return Transmitted(answer, TxResult.NO_COUNTER, None, NO_COUNTER)
         bound, f_cnt = counter.bound, counter.take()
         if counter.bound != bound:
             bounds = activation.n_f_cnt_down.bound, activation.a_f_cnt_down.bound
-            changes.add(CountersReserved(session.dev_eui, session.number, *bounds))
+            changes.append(CountersReserved(session.dev_eui, session.number, *bounds))
         if content.confirmed:
             activation.conf_f_cnt = f_cnt
-            changes.add(ConfirmedSent(session.dev_eui, session.number, f_cnt))
-        number: int | None = None
-        if content.is_application and waiting.entry is not None:
-            number = waiting.entry.number
+            changes.append(ConfirmedSent(session.dev_eui, session.number, f_cnt))
+        if application is not None:
             on_air_ns = frame.monotonic_ns + 1000 * composed.windows[-1].delay_us + LONGEST_AIRTIME_NS
-            changes.add(self._queues[session.dev_eui].sending(f_cnt, on_air_ns))
-        elif content.is_application and waiting.gap is not None:
-            self._asking.sending(waiting.gap, f_cnt)
+            changes += self._applications.sending(application, f_cnt, on_air_ns)
         return Answer(
             session.dev_eui,
             frame,
@@ -251,29 +209,13 @@ class NetworkServer:
             content.what,
             session.number,
             f_cnt,
-            number,
+            None if application is None else application.number,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    application: Application | None = None
-    entry: QueuedDownlink | None = None
-    gap: Gap | None = None
-
-
-_NOTHING = _Waiting()
-
-
-class _Changes(list[Change]):
-    def add(self, change: Change | None) -> None:
-        if change is not None:
-            self.append(change)
 
 
 def _decision(
     outcome: Admitted | Rejected,
-    changes: _Changes,
+    changes: Sequence[Change],
     made: Answer | Transmitted | None,
     notes: tuple[str, ...] = (),
 ) -> Decision:
@@ -282,7 +224,8 @@ def _decision(
     return Decision(outcome, tuple(changes), made, notes)
 
 
-def _settle_mac(activation: Activation, mac: MacState, changes: _Changes) -> None:
-    if mac != activation.mac:
-        activation.mac = mac
-        changes.add(MacChanged(activation.session.dev_eui, activation.session.number, mac))
+def _settle_mac(activation: Activation, mac: MacState) -> list[Change]:
+    if mac == activation.mac:
+        return []
+    activation.mac = mac
+    return [MacChanged(activation.session.dev_eui, activation.session.number, mac)]
