@@ -18,7 +18,7 @@ from edge_agent.network.answer import Transmitted
 from edge_agent.network.decision import Decision
 from edge_agent.network.moment import Moment
 from edge_agent.network.network_server import NetworkServer
-from edge_agent.network.outcome import Admitted
+from edge_agent.network.outcome import Admitted, Joined, Rejected
 from edge_agent.network.policy import Policy
 from edge_agent.network.rx_frame import RxFrame
 from edge_agent.store.files import LOG_SUFFIXES, beside
@@ -46,6 +46,7 @@ class CrashingGateway:
 
     def __init__(self, region: Region, policy: Policy, devices: Sequence[Session | Registration]) -> None:
         self.cut_after: Step | None = None
+        self.committed: Admitted | Rejected | Joined | None = None  # the last outcome that is on disk
         self.cuts = 0
         self._region = region
         self._policy = policy
@@ -64,6 +65,7 @@ class CrashingGateway:
         kept = [decision.outcome] if isinstance(decision.outcome, Admitted) else []
         if kept or decision.changes:
             self.store.keep(kept, _reading(moment), decision.changes)
+        self.committed = decision.outcome
         self._cut(Step.COMMITTED)
         return decision
 
