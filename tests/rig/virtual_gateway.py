@@ -11,8 +11,9 @@ from typing import Any
 
 from edge_agent.lorawan.regions import REGIONS
 from edge_agent.network.answer import Answer, Transmitted, TxResult
+from edge_agent.network.changes import DownlinkChanged
 from edge_agent.network.decision import Decision
-from edge_agent.network.device import Device, QueuedDownlink
+from edge_agent.network.device import Device, DownlinkState, QueuedDownlink
 from edge_agent.network.gap import Gap
 from edge_agent.network.moment import Moment
 from edge_agent.network.network_server import NetworkServer
@@ -51,6 +52,7 @@ class VirtualGateway:
         self.results: Counter[TxResult] = Counter()
         self.uplinks: list[dict[str, Any]] = []
         self.intervals: list[dict[str, Any]] = []
+        self.downlinks: dict[int, DownlinkState] = {}  # of what was queued, by number
         self._jit = JitQueue()
         self._queued = 0
         self._ends: dict[tuple[DevEUI, int], dict[int, int]] = defaultdict(dict)  # UTC in ms: interval in s
@@ -99,6 +101,9 @@ class VirtualGateway:
 
     def _note(self, decision: Decision, at_ms: int) -> None:
         outcome = decision.outcome
+        self.downlinks |= {
+            change.number: change.state for change in decision.changes if isinstance(change, DownlinkChanged)
+        }
         if isinstance(outcome, Admitted) and outcome.message is not None:
             self.messages[outcome.dev_eui].append((at_ms, outcome.message))
             self._cover(outcome.dev_eui, outcome.message, at_ms)

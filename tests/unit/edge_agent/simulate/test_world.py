@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from edge_agent.network.device import DownlinkState
 from edge_agent.network.policy import Policy
 from edge_agent.network.reason import Reason
 from edge_agent.simulate.plan import Simulation
@@ -90,7 +91,7 @@ def test_a_sensor_is_reconfigured():
     assert {m.interval_s for m in reports(gateway, registration)[-3:]} == {120}
     kinds = {m.kind for _, m in gateway.messages[registration.dev_eui] if isinstance(m, Event)}
     assert EventKind.BELOW_LOWER_LIMIT in kinds
-    assert gateway.server._queues[registration.dev_eui].next is None  # acknowledged
+    assert list(gateway.downlinks.values()) == [DownlinkState.ACKNOWLEDGED]
 
 
 def test_a_sensor_reboots_and_joins_anew():
