@@ -79,11 +79,14 @@ class DeviceCommands:
         """Change a device in the store while the network does not know it.
 
         Else the network would go on with what it knew before, and use a counter that the store has not seen.
-        Where the store refuses, the network knows it again as it was.
+        What it decided before is in the store first. Where the store refuses, the network knows the device
+        again as it was; it does so at once while what was decided waits for room.
         """
+        if self._store.full is not None:
+            raise self._store.full
         self._network.remove(dev_eui)
         try:
-            return await self._store.call(change)
+            return await self._store.in_turn(change)
         except AgentError:
             for device in await self._store.call(lambda store: store.network_devices()):
                 if device.dev_eui == dev_eui:
@@ -114,8 +117,9 @@ class DeviceCommands:
 
     async def _clear(self, request: Request) -> dict[str, Any]:
         dev_eui = _dev_eui(request)
+        self._network.cancel(dev_eui)  # none goes out while the store writes that it will not
         cleared = await self._store.call(lambda store: store.cancel_downlinks(dev_eui))
-        self._network.cancel(dev_eui)
+        self._network.cancel(dev_eui)  # nor one that was queued just before
         return {"cleared": cleared}
 
 

@@ -50,7 +50,10 @@ class Keeper(Protocol):
     async def keep(
         self, uplinks: Sequence[Admitted], clock: ClockReading | None, changes: Sequence[Change] = ()
     ) -> None:
-        """Commit readings, counters and changes in one transaction; returns when they are on disk."""
+        """Commit readings, counters and changes in one transaction, behind all that was given before.
+
+        Returns when they are on disk.
+        """
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Commit changes that come with no uplink."""
@@ -88,12 +91,13 @@ class Intake:
             decisions = [self._decide(frame, moment) for frame in burst]
             kept = [d.outcome for d in decisions if isinstance(d.outcome, Admitted)]
             changes = [change for decision in decisions for change in decision.changes]
-            if kept or changes:
+            answers = [decision.answer for decision in decisions if decision.answer is not None]
+            if kept or changes or answers:  # an answer alone rests on what another radio's burst changed
                 await self._keeper.keep(kept, clock, changes)
                 self.taken += len(kept)
+            for answer in answers:
+                sender.send(answer)
             for decision in decisions:
-                if decision.answer is not None:
-                    sender.send(decision.answer)
                 if decision.unsent is not None:
                     sender.end(decision.unsent)
         log.info("%s has ended", radio.name)

@@ -31,11 +31,13 @@ class StoreThread:
     """Every call runs on one thread, in order. `wake` is set whenever rows were kept.
 
     A full store is no end: what is not kept yet waits, the radio stops reading, and the kernel holds what
-    comes, until a receipt makes room. `full` says so meanwhile.
+    comes, until a receipt makes room. `full` says so meanwhile. What was decided later waits behind it: that
+    may rest on it.
     """
 
     def __init__(self) -> None:
         self.full: StoreFull | None = None
+        self._turn = asyncio.Lock()  # first come, first served
         self._room = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._store: Store | None = None
@@ -65,7 +67,16 @@ class StoreThread:
         """Commit what the network decided; it is on disk when this returns, however long that takes."""
         await self._once_there_is_room(lambda store: store.apply(changes))
 
+    async def in_turn(self, method: Callable[[Store], Result]) -> Result:
+        """Run `method(store)` behind all that was decided before, however long that waits for room."""
+        async with self._turn:
+            return await self.call(method)
+
     async def _once_there_is_room(self, method: Callable[[Store], object]) -> None:
+        async with self._turn:
+            await self._wait_for_room(method)
+
+    async def _wait_for_room(self, method: Callable[[Store], object]) -> None:
         while True:
             self._room.clear()
             try:

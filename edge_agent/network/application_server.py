@@ -61,12 +61,14 @@ class ApplicationServer:
         self._asking.forget(dev_eui)
 
     def enqueue(self, entry: QueuedDownlink) -> None:
-        """One more for a device that is known."""
-        self._queues[entry.dev_eui].append(entry)
+        """One more for a device; nothing happens where it is not known: it was removed meanwhile."""
+        if entry.dev_eui in self._queues:
+            self._queues[entry.dev_eui].append(entry)
 
     def cancel(self, dev_eui: DevEUI) -> None:
         """Nothing of what waits for the device is wanted any more."""
-        self._queues[dev_eui].clear()
+        if dev_eui in self._queues:
+            self._queues[dev_eui].clear()
 
     def gaps_are(self, gaps: Mapping[DevEUI, Iterable[Gap]]) -> None:
         """Which intervals of these devices are missing now."""

@@ -50,3 +50,45 @@ def test_a_device_stays_known_where_the_store_refuses(tmp_path, command):
             await store.close()
 
     asyncio.run(run())
+
+
+def test_a_device_is_not_changed_before_what_was_decided_about_it_is_on_disk(tmp_path):
+    """Else a reset would bring back the counters that the answers under way use."""
+
+    async def run():
+        store, network = StoreThread(), NetworkServer(EU868, Policy(), (), roll=lambda _below: 0)
+        await store.open(lambda: open_store(tmp_path / "store.db"))
+        handlers = DeviceCommands(EU868, Clock("trusted"), store, network, Rejections()).handlers()
+        try:
+            [device] = await store.call(lambda opened: opened.add_devices([registration(1)]))
+            network.add(device)
+            store.full = StoreFull("no room")
+            for command in ("device.reset", "device.remove"):
+                with pytest.raises(StoreFull):
+                    await handlers[command]({"dev_eui": str(dev_eui(1))})
+            assert len(network) == 1
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("command", ["device.remove", "device.reset"])
+def test_a_message_for_a_device_that_is_changed_at_the_same_time_is_no_fault(tmp_path, command):
+    async def run():
+        store, network = StoreThread(), NetworkServer(EU868, Policy(), (), roll=lambda _below: 0)
+        await store.open(lambda: open_store(tmp_path / "store.db"))
+        handlers = DeviceCommands(EU868, Clock("trusted"), store, network, Rejections()).handlers()
+        name = {"dev_eui": str(dev_eui(1))}
+        try:
+            [device] = await store.call(lambda opened: opened.add_devices([registration(1)]))
+            network.add(device)
+            told, _ = await asyncio.gather(
+                handlers["downlink.add"](name | {"f_port": 22, "payload": "10", "confirmed": True}),
+                handlers[command](name),
+            )
+            assert told["state"] == "waiting"
+        finally:
+            await store.close()
+
+    asyncio.run(run())

@@ -37,6 +37,15 @@ def fill(store: Store) -> int:
     return f_cnt
 
 
+async def make_room(thread: StoreThread) -> None:
+    """The cloud confirms everything."""
+    batch = await thread.form_batch(1000, 1 << 16, Lane.BACKLOG)
+    while (more := await thread.form_batch(1000, 1 << 16, Lane.BACKLOG)) is not None:
+        batch = more
+    assert batch is not None
+    await thread.receipt(batch.number, batch.hash, 1)
+
+
 def bound(store: Store) -> int:
     (device,) = store.network_devices()
     assert device.session is not None
@@ -52,14 +61,29 @@ def test_changes_wait_while_the_store_is_full_and_are_kept_once_there_is_room(tm
         assert await thread.call(bound) == 0
         assert thread.full is not None
         assert not keeping.done()
-        batch = await thread.form_batch(1000, 1 << 16, Lane.BACKLOG)
-        while (more := await thread.form_batch(1000, 1 << 16, Lane.BACKLOG)) is not None:
-            batch = more
-        assert batch is not None
-        await thread.receipt(batch.number, batch.hash, 1)
+        await make_room(thread)
         await keeping
         assert thread.full is None
         assert await thread.call(bound) == 32
+        await thread.close()
+
+    asyncio.run(scenario())
+
+
+def test_nothing_overtakes_what_waits_for_room(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        thread = await opened(tmp_path / "store.db")
+        f_cnt = await thread.call(fill)
+        keeping = asyncio.create_task(thread.keep([uplink(0, f_cnt)], clock(f_cnt), RESERVED))
+        nothing = asyncio.create_task(thread.keep((), None))
+        looking = asyncio.create_task(thread.in_turn(bound))
+        await asyncio.sleep(0)
+        await thread.call(bound)
+        assert thread.full is not None
+        assert not (keeping.done() or nothing.done() or looking.done())
+        await make_room(thread)
+        await asyncio.gather(keeping, nothing)
+        assert await looking == 32
         await thread.close()
 
     asyncio.run(scenario())
