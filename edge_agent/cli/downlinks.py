@@ -74,9 +74,10 @@ def configure(
 def reboot(dev_eui: Device, config: Configuration = DEFAULT_FILE, as_json: AsJson = False) -> None:
     """Let a sensor start anew. It hears of it with the answer to its next uplink.
 
-    It is told once and never asked to acknowledge: the acknowledgement would be lost with the session, so
-    that the sensor would be told, and reboot, again. Its status message with the cause "by downlink" shows
-    that it did. A sensor that is activated already (ABP) may count its frames from 0 then: device reset.
+    It is told once (twice if the gateway itself loses power just then) and never asked to acknowledge: the
+    acknowledgement would be lost with the session, so that the sensor would be told, and reboot, again. Its
+    status message with the cause "by downlink" shows that it did. A sensor that is activated already (ABP)
+    may count its frames from 0 then: device reset.
     Example: edge-agent device reboot 70b3d57ed0000001
     """
     _tell(config, dev_eui, Reboot(), confirmed=False, as_json=as_json)
