@@ -110,11 +110,11 @@ class NetworkServer:
     def transmitted(self, sending: Transmitted) -> tuple[Change, ...]:
         """What the end of an answer changes."""
         answer = sending.answer
-        activation = self.activations.of(answer.dev_eui, answer.session)
-        if activation is None or answer.dev_eui not in self._applications or answer.f_cnt_down is None:
+        if answer.dev_eui not in self._applications or answer.f_cnt_down is None:
             return ()  # a join accept, or the device is gone meanwhile
         changes = self._applications.settled(answer, sending.result)
-        if sending.result is not TxResult.SENT:
+        activation = self.activations.of(answer.dev_eui, answer.session)
+        if activation is not None and sending.result is not TxResult.SENT:
             changes += _settle_mac(activation, not_sent(activation.mac, answer.uplink))
         return tuple(changes)
 

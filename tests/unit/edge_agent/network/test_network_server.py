@@ -356,3 +356,23 @@ def test_devices_keep_to_the_block_that_the_gateway_hears(name: str, version: Lo
         block = {region.default_channels[index].frequency_hz for index in (*range(8, 16), 65)}
         frequencies = {place.exchange(device, 10, REPORT)[0].outcome.frame.frequency_hz for _ in range(30)}
         assert frequencies <= block
+
+
+@pytest.mark.parametrize("is_queued", [True, False], ids=["a queued downlink", "a question"])
+def test_what_was_under_way_when_the_device_joined_anew_goes_again(is_queued: bool) -> None:
+    """Its answer ended only after the first uplink of the new session."""
+    place, device = joined(LoRaWANVersion.V1_0_4)
+    now_ms = T0_MS + place.now_us // 1000
+    if is_queued:
+        place.server.enqueue(queued(device))
+    else:
+        gap = Gap(device.dev_eui, 0, now_ms - 3_600_000, now_ms - 1_800_000, 900)
+        place.server.gaps_are({device.dev_eui: [gap]})
+    place.now_us += 10_000_000
+    late = place.hear(device.send(place.now_us, 10, REPORT)).answer
+    assert late is not None
+    place.join(device)
+    place.exchange(device, 10, REPORT)
+    place.server.transmitted(Transmitted(late, TxResult.TOO_LATE, None))
+    answers = [place.exchange(device, 10, REPORT)[0].answer for _ in range(3)]
+    assert [answer.what for answer in answers if answer is not None] == [late.what]
