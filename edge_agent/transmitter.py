@@ -133,12 +133,14 @@ class Transmitter:
         result, tried = TxResult.TOO_LATE, []
         for number, window in enumerate(answer.windows):
             outcome = await self._into(window, sending, route, self._wait_until(answer, number + 1))
-            result = outcome.result
-            tried.append(f"{window.name} {result.value}" + (f" ({outcome.detail})" if outcome.detail else ""))
-            if result is TxResult.SENT:
+            name = outcome.result.value
+            tried.append(f"{window.name} {name}" + (f" ({outcome.detail})" if outcome.detail else ""))
+            if outcome.result is TxResult.SENT:
                 is_plain = len(tried) == 1 and not outcome.detail
-                return Transmitted(answer, result, window, "" if is_plain else ", ".join(tried))
-            self._refusals[f"{window.name} {result.value}"] += 1
+                return Transmitted(answer, outcome.result, window, "" if is_plain else ", ".join(tried))
+            self._refusals[f"{window.name} {name}"] += 1
+            if result is not TxResult.NO_TX_ACK:  # it may have been sent, whatever comes of the next window
+                result = outcome.result
         return Transmitted(answer, result, None, ", ".join(tried))
 
     def _route(self, uplink: RxFrame) -> ForwarderKey | TxOutcome:

@@ -1,8 +1,9 @@
 """Application downlinks that wait for their device: one at a time, in order, until each is done.
 
-An unconfirmed one is done when the radio has taken it. A confirmed one is done when an uplink acknowledges
-it; every uplink that was sent after it and does not costs it a try. The disk has the same entries: each
-method says what must be changed there.
+An unconfirmed one is done when the radio has taken it, or may have: it is not for twice, and a sensor told
+to reboot by a radio that never says so would do nothing else. A confirmed one is done when an uplink
+acknowledges it; every uplink that was sent after it and does not costs it a try. The disk has the same
+entries: each method says what must be changed there.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ MAX_TRIES = 8
 class AppQueue:
     """The queue of one device.
 
-    `on_air_ns` is when the head is sent by (CLOCK_BOOTTIME), None while it is not on its way: uplinks from
-    before say nothing about it.
+    `_on_air_ns` is when the head is sent by (CLOCK_BOOTTIME), None while it is not on its way: uplinks from
+    before say nothing about it. `_in_doubt`: the radio did not say whether it has sent the head.
     """
 
-    __slots__ = ("_entries", "_on_air_ns", "_under_way")
+    __slots__ = ("_entries", "_in_doubt", "_on_air_ns", "_under_way")
 
     def __init__(self, entries: Iterable[QueuedDownlink] = ()) -> None:
         self._entries = deque(entries)
-        self._under_way = False
+        self._under_way = self._in_doubt = False
         self._on_air_ns: int | None = None
 
     def __len__(self) -> int:
@@ -76,13 +77,27 @@ class AppQueue:
         self._settle()
         return self._become(DownlinkState.WAITING, tries=head.tries, detail=why)
 
+    def perhaps_sent(self, number: int, why: str) -> DownlinkChanged | None:
+        """The radio does not say. A confirmed one goes again unless the next uplink acknowledges it."""
+        change = self.not_sent(number, why)
+        if change is None:
+            return None
+        if not self._entries[0].confirmed:
+            return self._done(DownlinkState.FAILED, f"{why}: it may have been sent")
+        self._in_doubt = True
+        return change
+
     def heard(self, *, ack: bool, received_ns: int) -> DownlinkChanged | None:
         """An uplink came: it acknowledges the confirmed downlink that was sent before it, or does not."""
-        if not self._entries or self._entries[0].state is not DownlinkState.SENT:
+        if not self._entries:
             return None
-        if ack:
+        in_doubt, self._in_doubt = self._in_doubt, False
+        is_sent = self._entries[0].state is DownlinkState.SENT
+        if ack and (is_sent or in_doubt):
             self._settle()
             return self._done(DownlinkState.ACKNOWLEDGED)
+        if not is_sent:
+            return None
         if self._under_way or (self._on_air_ns is not None and received_ns <= self._on_air_ns):
             return None
         self._settle()
@@ -109,7 +124,7 @@ class AppQueue:
         return self._entries[0] if self._entries and self._entries[0].number == number else None
 
     def _settle(self) -> None:
-        self._under_way, self._on_air_ns = False, None
+        self._under_way, self._in_doubt, self._on_air_ns = False, False, None
 
     def _become(
         self, state: DownlinkState, *, tries: int, f_cnt_down: int | None = None, detail: str = ""

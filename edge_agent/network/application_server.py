@@ -120,7 +120,12 @@ class ApplicationServer:
         change: DownlinkChanged | None = None
         if answer.downlink is not None:
             queue, number = self._queues[answer.dev_eui], answer.downlink
-            change = queue.sent(number) if was_sent else queue.not_sent(number, result.value)
+            if was_sent:
+                change = queue.sent(number)
+            elif result is TxResult.NO_TX_ACK:
+                change = queue.perhaps_sent(number, result.value)
+            else:
+                change = queue.not_sent(number, result.value)
         gap = self._asking.settled(answer.dev_eui, answer.f_cnt_down, sent=was_sent)
         asked = None if gap is None else HistoryAsked(gap.dev_eui, gap.channel, gap.to_ms)
         return [one for one in (change, asked) if one is not None]

@@ -74,6 +74,16 @@ def test_silence_to_both_windows_is_named() -> None:
     run(story)
 
 
+def test_a_refusal_of_rx2_does_not_hide_that_rx1_may_have_been_sent() -> None:
+    async def story(bench: Bench) -> None:
+        bench.forwarder.replies += [SILENT, refuse("COLLISION_PACKET")]
+        result = await bench.send(answer(await bench.hear()))
+        assert (result.result, result.window) == (TxResult.NO_TX_ACK, None)
+        assert result.detail == "RX1 no_tx_ack, RX2 collision (COLLISION_PACKET)"
+
+    run(story)
+
+
 def test_who_says_nothing_may_have_sent() -> None:
     async def story(bench: Bench) -> None:
         bench.forwarder.replies.append(SILENT)
