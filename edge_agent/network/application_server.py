@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from edge_agent.network.answer import Answer, TxResult
 from edge_agent.network.app_queue import AppQueue
 from edge_agent.network.asking import Asking
-from edge_agent.network.changes import Change, DownlinkChanged, HistoryAsked
+from edge_agent.network.changes import Change, HistoryAsked
 from edge_agent.network.device import QueuedDownlink
 from edge_agent.network.gap import Gap
 from edge_agent.network.moment import Moment
@@ -79,10 +79,11 @@ class ApplicationServer:
     def heard(self, uplink: Admitted, *, begins_session: bool) -> list[Change]:
         """An uplink came; the first of a session ends what the former one was to acknowledge."""
         queue = self._queues[uplink.dev_eui]
-        self._asking.heard(uplink.dev_eui, uplink.message)
+        gap = self._asking.heard(uplink)
         changes = (
             queue.begin_session() if begins_session else None,
             queue.heard(ack=uplink.ack, received_ns=uplink.frame.monotonic_ns),
+            None if gap is None else HistoryAsked(gap.dev_eui, gap.channel, gap.to_ms),
         )
         return [change for change in changes if change is not None]
 
@@ -100,12 +101,12 @@ class ApplicationServer:
         if asked is None:
             return None
         gap, f_port, payload = asked
-        return Application(dev_eui, f_port, payload, gap=gap)
+        return Application(dev_eui, f_port, payload, confirmed=True, gap=gap)
 
     def sending(self, application: Application, f_cnt: int, on_air_ns: int) -> list[Change]:
         """It is about to be sent with this counter, to be on air until then (CLOCK_BOOTTIME)."""
         if application.gap is not None:
-            self._asking.sending(application.gap, f_cnt)
+            self._asking.sending(application.gap, f_cnt, on_air_ns)
             return []
         return [self._queues[application.dev_eui].sending(f_cnt, on_air_ns)]
 
@@ -117,15 +118,15 @@ class ApplicationServer:
         """An answer of a known device has ended, with whatever it carried."""
         assert answer.f_cnt_down is not None, "a join accept carries nothing of the application"
         was_sent = result is TxResult.SENT
-        change: DownlinkChanged | None = None
-        if answer.downlink is not None:
-            queue, number = self._queues[answer.dev_eui], answer.downlink
-            if was_sent:
-                change = queue.sent(number)
-            elif result is TxResult.NO_TX_ACK:
-                change = queue.perhaps_sent(number, result.value)
-            else:
-                change = queue.not_sent(number, result.value)
-        gap = self._asking.settled(answer.dev_eui, answer.f_cnt_down, sent=was_sent)
-        asked = None if gap is None else HistoryAsked(gap.dev_eui, gap.channel, gap.to_ms)
-        return [one for one in (change, asked) if one is not None]
+        in_doubt = result is TxResult.NO_TX_ACK
+        self._asking.settled(answer.dev_eui, answer.f_cnt_down, sent=was_sent or in_doubt)
+        if answer.downlink is None:
+            return []
+        queue, number = self._queues[answer.dev_eui], answer.downlink
+        if was_sent:
+            change = queue.sent(number)
+        elif in_doubt:
+            change = queue.perhaps_sent(number, result.value)
+        else:
+            change = queue.not_sent(number, result.value)
+        return [] if change is None else [change]

@@ -78,7 +78,7 @@ class DownlinkChanged:
 
 @dataclass(frozen=True, slots=True)
 class HistoryAsked:
-    """A sensor is asked once more for the intervals of a gap that ends at `to_ms`."""
+    """A sensor has heard once more that it is asked for the intervals of a gap that ends at `to_ms`."""
 
     dev_eui: DevEUI
     channel: int

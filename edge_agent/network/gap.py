@@ -15,7 +15,8 @@ class Gap:
     """Nothing is known of one channel between `from_ms` and `to_ms` (UTC, ms since 1970).
 
     `from_ms` is the end of the last interval before, `to_ms` the beginning of the next one there, which is
-    when the last missing interval ends. `asked` counts the requests since the gap last became smaller.
+    when the last missing interval ends. `asked` counts the requests that the sensor has heard since the gap
+    last became smaller.
     """
 
     dev_eui: DevEUI

@@ -18,6 +18,7 @@ from edge_agent.network.f_cnt_down import RESERVED_AHEAD
 from edge_agent.network.gap import Gap
 from edge_agent.network.outcome import Admitted, Joined, Rejected
 from edge_agent.network.policy import Policy
+from edge_agent.network.reason import Reason
 from edge_agent.simulate.class_a import ClassADevice, Ignored, Received
 from edge_codecs.clipr import RequestHistory, decode_downlink
 from tests.rig.lorawan_frames import REPORT, new_session
@@ -77,6 +78,25 @@ def test_a_repeated_confirmed_uplink_is_acknowledged_again(version: LoRaWANVersi
     assert isinstance(again.outcome, Rejected)
     assert again.answer is not None
     assert again.answer.f_cnt_down != first.answer.f_cnt_down
+    heard = place.deliver(again.answer, device)
+    assert isinstance(heard, Received)
+    assert heard.ack
+
+
+def test_an_uplink_that_acknowledges_is_known_again_though_a_confirmed_downlink_followed() -> None:
+    """Under 1.1 its MIC is over the counter of the downlink that it acknowledges, not of the last one."""
+    place, device = joined(LoRaWANVersion.V1_1)
+    for number in (1, 2):
+        place.server.enqueue(queued(device, number, confirmed=True))
+    place.exchange(device, 10, REPORT)
+    place.now_us += 10_000_000
+    first = place.hear(device.send(place.now_us, 10, REPORT, confirmed=True))
+    assert first.answer is not None  # with the second message, and is lost on the air
+    place.now_us += 10_000_000
+    again = place.hear(device.repeat(place.now_us))
+    assert isinstance(again.outcome, Rejected)
+    assert again.outcome.reason is Reason.DUPLICATE
+    assert again.answer is not None
     heard = place.deliver(again.answer, device)
     assert isinstance(heard, Received)
     assert heard.ack
@@ -263,10 +283,11 @@ def test_missing_intervals_are_asked_for(version: LoRaWANVersion) -> None:
     assert question.channel == 1
     assert question.from_s * 1000 == pytest.approx(gap.from_ms + 450_000, abs=1000)
     assert question.to_s * 1000 == pytest.approx(gap.to_ms + 450_000, abs=1000)
-    assert [c for c in place.changes if isinstance(c, HistoryAsked)] == [
-        HistoryAsked(device.dev_eui, 1, gap.to_ms)
-    ]
+    assert heard.confirmed
+    assert not [c for c in place.changes if isinstance(c, HistoryAsked)], "it has not said that it heard"
     assert place.exchange(device, 10, REPORT)[1] is None  # not again at once
+    asked = [c for c in place.changes if isinstance(c, HistoryAsked)]
+    assert asked == [HistoryAsked(device.dev_eui, 1, gap.to_ms)]
     place.server.gaps_are({device.dev_eui: []})
     for _ in range(20):
         assert place.exchange(device, 10, REPORT)[1] is None
