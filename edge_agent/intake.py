@@ -82,6 +82,8 @@ class Intake:
         self._clock = clock
         self._rejections = rejections
         self._tail = tail
+        self._noted: list[Change] = []
+        self._is_noting = False
 
     async def receive(self, radio: Radio, sender: Sender) -> None:
         """Take every frame of `radio` until it ends. A store that cannot keep ends the program."""
@@ -90,7 +92,8 @@ class Intake:
             moment = self._moment(clock)
             decisions = [self._decide(frame, moment) for frame in burst]
             kept = [d.outcome for d in decisions if isinstance(d.outcome, Admitted)]
-            changes = [change for decision in decisions for change in decision.changes]
+            changes = self._take_noted()  # decided before these
+            changes += [change for decision in decisions for change in decision.changes]
             answers = [decision.answer for decision in decisions if decision.answer is not None]
             if kept or changes or answers:  # an answer alone rests on what another radio's burst changed
                 await self._keeper.keep(kept, clock, changes)
@@ -103,10 +106,22 @@ class Intake:
         log.info("%s has ended", radio.name)
 
     async def sent(self, sending: Transmitted) -> None:
-        """Note what became of an answer."""
+        """Note what became of an answer. Whoever comes first writes for all that come meanwhile."""
         self._tail.show(sending)
-        if changes := self._network.transmitted(sending):
-            await self._keeper.apply(changes)
+        self._noted += self._network.transmitted(sending)
+        if self._is_noting:
+            return
+        self._is_noting = True
+        try:
+            while noted := self._take_noted():
+                await self._keeper.apply(noted)
+        finally:
+            self._is_noting = False
+
+    def _take_noted(self) -> list[Change]:
+        """What answers' ends changed and nobody has begun to write: it must not come behind later changes."""
+        noted, self._noted = self._noted, []
+        return noted
 
     def _decide(self, frame: RxFrame, moment: Moment) -> Decision:
         decision = self._network.receive(frame, moment)

@@ -1,27 +1,33 @@
-"""No answer is on air before what it rests on is on disk, whichever radio heard the frame."""
+"""No answer is on air before what it rests on is on disk; changes reach the disk in their order."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import cast
 
-from edge_agent.clock import Clock
+from edge_agent.clock import Clock, ClockReading
 from edge_agent.health.rejections import Rejections
 from edge_agent.health.tail import Tail
 from edge_agent.intake import Intake
 from edge_agent.lorawan.regions import REGIONS
-from edge_agent.network.answer import Answer, Transmitted
+from edge_agent.network.answer import Answer, Transmitted, TxResult, Window
+from edge_agent.network.changes import Change, ConfirmedSent
+from edge_agent.network.decision import Decision
+from edge_agent.network.moment import Moment
 from edge_agent.network.network_server import NetworkServer
+from edge_agent.network.outcome import Admitted, Rejected
 from edge_agent.network.policy import Policy
+from edge_agent.network.reason import Reason
 from edge_agent.network.rx_frame import RxFrame
 from edge_agent.simulate.class_a import ClassADevice
 from edge_agent.store_thread import StoreThread
 from tests.rig.lorawan_frames import REPORT
 from tests.rig.site import rx_frame
-from tests.rig.store import open_store, session
+from tests.rig.store import dev_eui, open_store, session
 
 EU868 = REGIONS["EU868"]
 
@@ -83,5 +89,65 @@ def test_a_repetition_at_another_radio_is_not_acknowledged_before_the_uplink_is_
         finally:
             go_on.set()
             await store.close()
+
+    asyncio.run(scenario())
+
+
+class Ends:
+    """A network server to which each end of an answer is one change, and each frame another."""
+
+    def __init__(self) -> None:
+        self.decided = 0
+
+    def transmitted(self, sending: Transmitted) -> tuple[Change, ...]:
+        return (self._change(),)
+
+    def receive(self, frame: RxFrame, moment: Moment) -> Decision:
+        return Decision(Rejected(Reason.REPLAY, frame), (self._change(),))
+
+    def _change(self) -> Change:
+        self.decided += 1
+        return ConfirmedSent(dev_eui(0), 0, self.decided)
+
+
+class SlowKeeper:
+    """Notes what is written, in order; each time takes until it is let go on."""
+
+    def __init__(self) -> None:
+        self.written: list[list[int]] = []
+        self.go_on = asyncio.Semaphore(0)
+        self._turn = asyncio.Lock()
+
+    async def keep(
+        self, uplinks: Sequence[Admitted], clock: ClockReading | None, changes: Sequence[Change] = ()
+    ) -> None:
+        await self.apply(changes)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        async with self._turn:
+            await self.go_on.acquire()
+            self.written.append(
+                [change.conf_f_cnt for change in changes if isinstance(change, ConfirmedSent)]
+            )
+
+
+def test_ends_of_answers_share_a_commit_and_keep_their_order_with_what_is_decided_later() -> None:
+    async def scenario() -> None:
+        keeper, air = SlowKeeper(), Air()
+        intake = Intake(cast("NetworkServer", Ends()), keeper, Clock("trusted"), Rejections(), Tail())
+        frame = rx_frame(ClassADevice(session(0), EU868, Random(1)).send(10_000_000, 10, REPORT))
+        window = Window("RX1", 5_000_000, 868_100_000, "SF7BW125", 14.0)
+        answer = Answer(dev_eui(0), frame, b"", (window,), "nothing", 0, 0)
+        ended = Transmitted(answer, TxResult.SENT, window)
+        tasks = [asyncio.create_task(intake.sent(ended)) for _ in range(5)]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(intake.receive(OneFrame(frame), air)))
+        await asyncio.sleep(0)
+        tasks += [asyncio.create_task(intake.sent(ended)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for _ in range(9):
+            keeper.go_on.release()
+        await asyncio.gather(*tasks)
+        assert keeper.written == [[1], [2, 3, 4, 5, 6], [7, 8, 9]]
 
     asyncio.run(scenario())
