@@ -39,6 +39,8 @@ from edge_agent.network.rx_frame import RxFrame
 MAX_TRIES = 3
 DISTANCES = (1, 16)
 """Uplinks from a try to the next one."""
+NO_ROOM_DISTANCE = 4
+"""Uplinks from one that found no room on air to the next try: what waits for an answer goes first."""
 
 Commands = tuple[MACCommand, ...]
 
@@ -101,7 +103,7 @@ def not_sent(mac: MacState, uplink: RxFrame) -> MacState:
     return replace(
         mac,
         asked=tuple(
-            replace(one, tries=one.tries - 1, due=one.f_cnt + 1)
+            replace(one, tries=one.tries - 1, due=one.f_cnt + NO_ROOM_DISTANCE)
             if one.f_cnt & 0xFFFF == data.fhdr.f_cnt_16 and one.tries
             else one
             for one in mac.asked

@@ -25,7 +25,7 @@ from edge_agent.lorawan.region import Region
 from edge_agent.lorawan.regions import REGIONS
 from edge_agent.network.adr import AdrHistory
 from edge_agent.network.mac_exchange import take
-from edge_agent.network.mac_requests import DISTANCES, MAX_TRIES, not_sent, requests
+from edge_agent.network.mac_requests import DISTANCES, MAX_TRIES, NO_ROOM_DISTANCE, not_sent, requests
 from edge_agent.network.mac_state import MacState, after_join, initial, wanted
 from edge_agent.network.outcome import Admitted
 from edge_agent.network.policy import Policy
@@ -212,15 +212,16 @@ def test_adr_does_not_start_over_with_every_change_of_the_weather() -> None:
     assert times == MAX_TRIES
 
 
-def test_what_never_went_out_does_not_count() -> None:
+def test_what_never_went_out_does_not_count_and_lets_others_go_first() -> None:
     mac = initial(EU868)
-    for f_cnt in range(1, 50):
+    for f_cnt in range(1, 200):
         mac, commands = asked(mac, f_cnt, room=2)
-        assert commands == (RXTimingSetupReq(5),)
-        mac = not_sent(mac, uplink(f_cnt).frame)
+        assert commands == ((RXTimingSetupReq(5),) if f_cnt % NO_ROOM_DISTANCE == 1 else ())
+        if commands:
+            mac = not_sent(mac, uplink(f_cnt).frame)
     before = mac
     assert not_sent(mac, uplink(7).frame) == before  # of another uplink
-    assert not_sent(mac, uplink(49).frame) == before  # taken back already
+    assert not_sent(mac, uplink(197).frame) == before  # taken back already
 
 
 def test_a_sticky_answer_holds_requests_of_its_kind_back() -> None:
@@ -263,11 +264,12 @@ def test_a_silent_device_is_asked_three_times_a_day() -> None:
     assert at == [0, 1, 17, 24, 25, 41]
 
 
-def test_status_that_never_went_out_is_asked_again_at_once() -> None:
+def test_status_that_never_went_out_is_asked_again_soon() -> None:
     mac, commands = asked(JOINED, 10, policy=Policy())
     assert commands == (DevStatusReq(),)
     mac = not_sent(mac, uplink(10).frame)
-    assert asked(mac, 11, policy=Policy())[1] == (DevStatusReq(),)
+    assert asked(mac, 11, policy=Policy())[1] == ()
+    assert asked(mac, 10 + NO_ROOM_DISTANCE, policy=Policy())[1] == (DevStatusReq(),)
 
 
 @pytest.mark.parametrize(
