@@ -44,7 +44,7 @@ class Activation:
         "_s_int",
         "a_f_cnt_down",
         "adr",
-        "conf_f_cnt",
+        "conf_f_cnts",
         "confirmed",
         "decode",
         "f_cnt_up",
@@ -67,7 +67,7 @@ class Activation:
         self.adr = AdrHistory()
         self.n_f_cnt_down = FCntDown(kept.n_f_cnt_down)
         self.a_f_cnt_down = self.n_f_cnt_down if self.is_1_0 else FCntDown(kept.a_f_cnt_down)
-        self.conf_f_cnt = kept.conf_f_cnt
+        self.conf_f_cnts: tuple[int, ...] = () if kept.conf_f_cnt is None else (kept.conf_f_cnt,)
         self.rj_count_0 = kept.rj_count_0
         self._region = region
         self._f_int = AES128(session.f_nwk_s_int_key)
@@ -87,21 +87,28 @@ class Activation:
         """Whether the MIC is this device's, over `message` with the 32-bit counter `f_cnt`.
 
         Under 1.1 both halves must fit; `tx_indices` says how the second is checked. An uplink that
-        acknowledges (`ack`) is signed over the counter of the confirmed downlink, too.
+        acknowledges (`ack`) is signed over the counter of the confirmed downlink, too: the last one, or the
+        one before if the device repeats the uplink because it did not hear the last.
         """
         if self.is_1_0:
             return uplink_mic_1_0(self._f_int, self.session.dev_addr, f_cnt, message) == mic
-        conf_f_cnt = self.conf_f_cnt & 0xFFFF if ack and self.conf_f_cnt is not None else 0
-        return uplink_mic_fits_1_1(
-            self._f_int,
-            self._s_int,
-            self.session.dev_addr,
-            f_cnt,
-            message,
-            mic,
-            conf_f_cnt=conf_f_cnt,
-            tx_indices=tx_indices(frame.frequency_hz, frame.data_rate, self._region),
+        return any(
+            uplink_mic_fits_1_1(
+                self._f_int,
+                self._s_int,
+                self.session.dev_addr,
+                f_cnt,
+                message,
+                mic,
+                conf_f_cnt=conf_f_cnt & 0xFFFF,
+                tx_indices=tx_indices(frame.frequency_hz, frame.data_rate, self._region),
+            )
+            for conf_f_cnt in (ack and self.conf_f_cnts) or (0,)
         )
+
+    def confirmed_sent(self, f_cnt: int) -> None:
+        """A confirmed downlink with this counter is about to be sent."""
+        self.conf_f_cnts = (f_cnt, *self.conf_f_cnts[:1])
 
     def half_signed(self, f_cnt: int, message: bytes, mic: bytes) -> bool:
         """Whether the FNwkSIntKey half of a 1.1 MIC fits; by itself it proves little."""

@@ -196,7 +196,7 @@ class NetworkServer:
             bounds = activation.n_f_cnt_down.bound, activation.a_f_cnt_down.bound
             changes.append(CountersReserved(session.dev_eui, session.number, *bounds))
         if content.confirmed:
-            activation.conf_f_cnt = f_cnt
+            activation.confirmed_sent(f_cnt)
             changes.append(ConfirmedSent(session.dev_eui, session.number, f_cnt))
         if application is not None:
             on_air_ns = frame.monotonic_ns + 1000 * composed.windows[-1].delay_us + LONGEST_AIRTIME_NS
