@@ -55,7 +55,7 @@ class Region:
     while a dwell time of 400 ms is in force; without them it changes nothing.
 
     Where the region knows TXParamSetupReq, `uplink_dwell_time` and `downlink_dwell_time` are what this
-    network asks for. A device begins with `default_dwell_time` for uplinks and without one for downlinks.
+    network asks for. A device begins with `default_dwell_time` in both directions.
     """
 
     name: str

@@ -58,7 +58,8 @@ def _windows(
     rx1 = None
     up_data_rate = region.data_rate_up(frame.data_rate)
     if up_data_rate is not None:
-        data_rate = region.rx1_data_rate(up_data_rate, mac.rx1_dr_offset, mac.downlink_dwell_time)
+        offset = min(mac.rx1_dr_offset, region.max_rx1_dr_offset)  # it may be of another region
+        data_rate = region.rx1_data_rate(up_data_rate, offset, mac.downlink_dwell_time)
         rx1 = _window(
             "RX1", rx1_delay_s, _rx1_frequency_hz(frame.frequency_hz, mac, region), data_rate, region, policy
         )

@@ -35,6 +35,11 @@ def test_parameters_in_force_move_the_windows() -> None:
     assert (rx2.delay_us, rx2.data_rate, rx2.frequency_hz) == (6_000_000, "SF9BW125", 868_100_000)
 
 
+def test_a_device_of_a_gateway_whose_region_was_changed_is_answered() -> None:
+    mac = replace(initial(AS923), rx1_dr_offset=AS923.max_rx1_dr_offset)
+    assert answer_windows(UPLINK, mac, EU868, POLICY)[0].data_rate == "SF12BW125"
+
+
 def test_a_channel_may_be_answered_elsewhere() -> None:
     mac = replace(initial(EU868), downlinks_hz=((1, 869_100_000), (2, 869_000_000)))
     assert answer_windows(UPLINK, mac, EU868, POLICY)[0].frequency_hz == 869_100_000
