@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,11 +19,13 @@ I64 = st.integers(-(1 << 62), 1 << 62)
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64])
 
 
+@pytest.mark.slow
 @given(uplinks.batches())
 def test_rows_survive(rows: list[Uplink]) -> None:
     assert decode_rows(encode_rows(rows), len(rows)) == rows
 
 
+@pytest.mark.slow
 @given(uplinks.batches())
 def test_columns_say_the_same_as_rows(rows: list[Uplink]) -> None:
     columns = decode_columns(encode_rows(rows), len(rows))
@@ -51,6 +54,7 @@ def test_columns_say_the_same_as_rows(rows: list[Uplink]) -> None:
     )
 
 
+@pytest.mark.slow
 @given(uplinks.batches(), st.data())
 def test_altered_rows_are_read_or_refused(rows: list[Uplink], data: st.DataObject) -> None:
     encoded = bytearray(encode_rows(rows))
@@ -60,6 +64,7 @@ def test_altered_rows_are_read_or_refused(rows: list[Uplink], data: st.DataObjec
     _read_or_refused(bytes(encoded), count)
 
 
+@pytest.mark.slow
 @given(uplinks.batches(max_size=5), st.data())
 def test_an_altered_body_is_read_or_refused(rows: list[Uplink], data: st.DataObject) -> None:
     """Below the compression, so that the alteration meets the columns and not zstd's checks."""
@@ -83,6 +88,7 @@ def _read_or_refused(data: bytes, count: int) -> None:
     assert decode_rows(encode_rows(rows), count) == rows
 
 
+@pytest.mark.slow
 @given(uplinks.batches(), st.binary(min_size=1, max_size=3))
 def test_nothing_may_follow(rows: list[Uplink], tail: bytes) -> None:
     try:

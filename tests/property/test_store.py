@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -191,4 +192,4 @@ class StoreModel(RuleBasedStateMachine):
 
 
 StoreModel.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
-TestStore = StoreModel.TestCase
+TestStore = pytest.mark.slow(StoreModel.TestCase)

@@ -61,6 +61,7 @@ def test_the_server_takes_what_the_ledger_says():
     assert gateway.rejected[Reason.BAD_CRC] > 10
 
 
+@pytest.mark.slow
 def test_what_the_air_swallowed_comes_back_out_of_the_sensors_memory():
     plan = replace(PLAN, loss=0.15, downlink_loss=0.1, duration_s=7200, calm_s=1200)
     for history in (False, True):
@@ -115,6 +116,7 @@ def test_the_same_plan_gives_the_same_receptions():
     assert heard() == heard()
 
 
+@pytest.mark.slow
 def test_with_five_seconds_to_the_first_window_and_ten_between_reports():
     gateway = VirtualGateway(replace(PLAN, interval_s=10, loss=0.1, duration_s=900, calm_s=300))
     gateway.run(900)
@@ -137,6 +139,7 @@ def test_sensors_ask_to_join_until_a_gateway_is_there():
     assert all(gateway.messages[registration.dev_eui] for registration in gateway.registrations)
 
 
+@pytest.mark.slow
 def test_a_sensor_of_1_1_whose_keys_are_not_confirmed_joins_again():
     gateway = VirtualGateway(replace(PLAN, interval_s=10), POLICY)
     gateway.run(6)

@@ -330,6 +330,7 @@ def test_lost_dates_become_upper_bounds(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_rubbish_of_the_right_key_is_no_reason_to_lose_the_file(path: Path) -> None:
     """Everything but the first 16 bytes is overwritten: nothing can be read, and nothing is deleted."""
     size = path.stat().st_size
