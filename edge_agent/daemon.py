@@ -7,6 +7,7 @@ ends the program too. systemd starts it again; the store makes that harmless.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -104,6 +105,8 @@ async def run(settings: Settings) -> None:
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
     try:
         await _run_parts(receiving, others, radios)
+        with contextlib.suppress(TimeoutError):  # a full store: an answer's end is not worth waiting for
+            await asyncio.wait_for(intake.finish(), STOP_S)
         await store.count_rejections(rejections)
     finally:
         notify("STOPPING=1")

@@ -8,6 +8,7 @@ one is on disk.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
@@ -111,10 +112,17 @@ class Intake:
         self._noted += self._network.transmitted(sending)
         if self._is_noting:
             return
-        self._is_noting = True
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Write what answers' ends changed and nobody has written yet. Cancelled, it is left to the next."""
+        self._is_noting, noted = True, list[Change]()
         try:
             while noted := self._take_noted():
                 await self._keeper.apply(noted)
+        except asyncio.CancelledError:
+            self._noted[:0] = noted  # perhaps written already; twice does no harm
+            raise
         finally:
             self._is_noting = False
 

@@ -131,6 +131,28 @@ class SlowKeeper:
             )
 
 
+def end_of_an_answer() -> Transmitted:
+    frame = rx_frame(ClassADevice(session(0), EU868, Random(1)).send(10_000_000, 10, REPORT))
+    window = Window("RX1", 5_000_000, 868_100_000, "SF7BW125", 14.0)
+    return Transmitted(Answer(dev_eui(0), frame, b"", (window,), "nothing", 0, 0), TxResult.SENT, window)
+
+
+def test_ends_of_answers_whose_writer_was_cancelled_are_written_at_the_end() -> None:
+    async def scenario() -> None:
+        keeper, ended = SlowKeeper(), end_of_an_answer()
+        intake = Intake(cast("NetworkServer", Ends()), keeper, Clock("trusted"), Rejections(), Tail())
+        writer = asyncio.create_task(intake.sent(ended))
+        await asyncio.sleep(0)
+        await intake.sent(ended)  # leaves it to the writer
+        writer.cancel()
+        await asyncio.gather(writer, return_exceptions=True)
+        keeper.go_on.release()
+        await intake.finish()
+        assert keeper.written == [[1, 2]]
+
+    asyncio.run(scenario())
+
+
 def test_ends_of_answers_share_a_commit_and_keep_their_order_with_what_is_decided_later() -> None:
     async def scenario() -> None:
         keeper, air = SlowKeeper(), Air()
