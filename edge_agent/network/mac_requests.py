@@ -1,8 +1,8 @@
 """What the network asks a device for: everything that is wanted and not in force.
 
 A request goes along with a downlink, and a class A device answers in its next uplink. Without an answer it
-is asked again, at most `MAX_TRIES` times and at growing distances, then left until the next session. No
-request is made that the device has refused.
+is asked again, soon and then ever more rarely, but without an end: a session may last for years, and one bad
+evening must not cost it ADR. No request is made that the device has refused.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ from edge_agent.network.outcome import Admitted
 from edge_agent.network.policy import Policy
 from edge_agent.network.rx_frame import RxFrame
 
-MAX_TRIES = 3
-DISTANCES = (1, 16)
-"""Uplinks from a try to the next one."""
+DISTANCES = (1, 16, 256)
+"""Uplinks from a try to the next one; the last for all that follow, some days at usual intervals."""
+FOR_AN_ANSWER = 2
+"""Uplinks until another request of the same kind, so that their answers are not mixed up."""
 NO_ROOM_DISTANCE = 4
 """Uplinks from one that found no room on air to the next try: what waits for an answer goes first."""
 
@@ -117,19 +118,18 @@ def _said(admitted: Admitted) -> set[type[MACCommand]]:
 
 
 def _again(before: Asked | None, wish: Commands, f_cnt: int) -> Asked | None:
-    """The next try of a request, None while it has to wait or for good.
+    """The next try of a request, None while it has to wait.
 
     What differs from what was asked before is another request and has its own tries; not so LinkADRReq, whose
     content follows every change of the weather.
     """
     tries = 0
     if before is not None:
-        if f_cnt < before.due:
+        is_same = before.commands == wish or isinstance(wish[0], LinkADRReq)
+        if f_cnt < (before.due if is_same else min(before.due, before.f_cnt + FOR_AN_ANSWER)):
             return None
-        if before.commands == wish or isinstance(wish[0], LinkADRReq):
+        if is_same:
             tries = before.tries
-    if tries >= MAX_TRIES:
-        return None
     return Asked(wish, tries + 1, f_cnt, f_cnt + DISTANCES[min(tries, len(DISTANCES) - 1)])
 
 

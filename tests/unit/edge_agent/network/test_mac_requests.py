@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -25,7 +26,7 @@ from edge_agent.lorawan.region import Region
 from edge_agent.lorawan.regions import REGIONS
 from edge_agent.network.adr import AdrHistory
 from edge_agent.network.mac_exchange import take
-from edge_agent.network.mac_requests import DISTANCES, MAX_TRIES, NO_ROOM_DISTANCE, not_sent, requests
+from edge_agent.network.mac_requests import DISTANCES, NO_ROOM_DISTANCE, not_sent, requests
 from edge_agent.network.mac_state import MacState, after_join, initial, wanted
 from edge_agent.network.outcome import Admitted
 from edge_agent.network.policy import Policy
@@ -183,15 +184,14 @@ def test_refused_parts_of_the_second_window() -> None:
 # Tries
 
 
-def test_three_tries_at_growing_distances_then_silence() -> None:
+def test_tries_at_growing_distances_without_an_end() -> None:
     mac, at = initial(EU868), []
-    for f_cnt in range(1, 200):
+    for f_cnt in range(1, 1000):
         mac, commands = asked(mac, f_cnt, room=2)
         if commands:
             assert commands == (RXTimingSetupReq(5),)
             at.append(f_cnt)
-    assert at == [1, 1 + DISTANCES[0], 1 + sum(DISTANCES)]
-    assert len(at) == MAX_TRIES
+    assert [after - before for before, after in pairwise(at)] == [1, 16, 256, 256, 256]
     again = initial(EU868)
     assert asked(again, 200, room=2)[1] == (RXTimingSetupReq(5),)  # the next session
 
@@ -209,7 +209,7 @@ def test_adr_does_not_start_over_with_every_change_of_the_weather() -> None:
     for f_cnt in range(20, 200):
         mac, commands = asked(mac, f_cnt, adr=heard_well(0, -10 + f_cnt % 7 * 3))
         times += bool(commands)
-    assert times == MAX_TRIES
+    assert times == len(DISTANCES)
 
 
 def test_what_never_went_out_does_not_count_and_lets_others_go_first() -> None:
