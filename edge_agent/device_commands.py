@@ -54,7 +54,7 @@ class DeviceCommands:
 
     async def _check(self, request: Request) -> list[dict[str, str]]:
         new = [from_record(record) for record in request["devices"]]
-        found = await self._store.call(lambda store: conflicts(store.network_devices(), new))
+        found = await self._store.call(lambda store: conflicts(store.rivals(new), new))
         return [conflict._asdict() for conflict in found]
 
     async def _add(self, request: Request) -> dict[str, Any]:

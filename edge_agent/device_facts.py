@@ -24,13 +24,12 @@ def describe_devices(store: Store, region: Region) -> list[dict[str, Any]]:
 
 def describe_device(store: Store, dev_eui: DevEUI, region: Region) -> dict[str, Any]:
     """One device, its downlinks, and why frames of it were not taken. Raises UsageError if it is not here."""
-    for entry in store.devices():
-        if entry.device.dev_eui == dev_eui:
-            sums = store.rejections(dev_eui)
-            return _facts(entry, sums, region) | {
-                "downlinks": describe_downlinks(store, dev_eui),
-                "frames_not_taken": describe_rejections(sums),
-            }
+    for entry in store.devices(dev_eui):
+        sums = store.rejections(dev_eui)
+        return _facts(entry, sums, region) | {
+            "downlinks": describe_downlinks(store, dev_eui),
+            "frames_not_taken": describe_rejections(sums),
+        }
     raise UsageError(f"there is no device {dev_eui}", hint="See: edge-agent device list")
 
 

@@ -10,7 +10,7 @@ from edge_agent.clock import Clock
 from edge_agent.control import AgentNotRunning, ControlClient
 from edge_agent.device_facts import describe_device, describe_devices, describe_downlinks, downlink_facts
 from edge_agent.device_record import to_record
-from edge_agent.errors import UsageError
+from edge_agent.errors import AgentError, UsageError
 from edge_agent.lorawan.regions import REGIONS
 from edge_agent.lorawan.registration import Registration
 from edge_agent.lorawan.session import Session
@@ -45,7 +45,7 @@ class Conflict(NamedTuple):
 
 
 def conflicts(present: Sequence[Device], new: Sequence[Session | Registration]) -> list[Conflict]:
-    """All that stands against adding `new`, among themselves, too."""
+    """All that stands against adding `new`, among themselves, too; `present` are at least their rivals."""
     here = {device.dev_eui for device in present}
     found = [
         Conflict(
@@ -75,7 +75,7 @@ def conflicts(present: Sequence[Device], new: Sequence[Session | Registration]) 
 
 def add_devices(store: Store, new: Sequence[Session | Registration]) -> list[Device]:
     """Add all or none. Raises UsageError for the first conflict."""
-    for conflict in conflicts(store.network_devices(), new):
+    for conflict in conflicts(store.rivals(new), new):
         raise UsageError(conflict.text, hint=conflict.hint)
     return store.add_devices(new)
 
@@ -98,7 +98,7 @@ class DeviceDesk:
             return [Conflict(**conflict) for conflict in answer]
         except AgentNotRunning:
             with self._store() as store:
-                return conflicts(store.network_devices(), devices)
+                return conflicts(store.rivals(devices), devices)
 
     def add(self, devices: Sequence[Session | Registration]) -> list[str]:
         """All or none; returns the DevEUIs. Raises UsageError for one that is here already."""
@@ -143,6 +143,16 @@ class DeviceDesk:
         except AgentNotRunning:
             with self._store() as store:
                 return describe_device(store, dev_eui, self._region)
+
+    def knows(self, dev_eui: DevEUI) -> bool:
+        """Whether it is here."""
+        try:
+            self.show(dev_eui)
+        except AgentError as error:
+            if error.exit_code != UsageError.exit_code:
+                raise
+            return False
+        return True
 
     def tell(self, dev_eui: DevEUI, f_port: int, payload: bytes, *, confirmed: bool) -> dict[str, Any]:
         """Queue a downlink for the device's next uplink."""

@@ -216,7 +216,7 @@ def _identity(options: _Options, keys: tuple[str, ...]) -> tuple[DevEUI, JoinEUI
 
 def _expect_new(desk: DeviceDesk, dev_eui: DevEUI) -> None:
     """So that nobody types keys in vain."""
-    if any(device["dev_eui"] == str(dev_eui) for device in desk.devices()):
+    if desk.knows(dev_eui):
         raise UsageError(
             f"device {dev_eui} is here already",
             hint=f"To give it other keys, remove it first: edge-agent device remove {dev_eui}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -97,12 +97,31 @@ def _device(row: Row, dev_nonces: frozenset[int]) -> Device:
     return Device(dev_eui, registration, JoinNonces(last_session, dev_nonce, dev_nonces, rj_count_1))
 
 
-def entries(database: Database, seen: Mapping[DevEUI, Seen]) -> list[DeviceEntry]:
-    """All devices, by DevEUI; `seen` is what the tables do not say yet."""
-    found = load(database, seen)
+def rivals(
+    database: Database, seen: Mapping[DevEUI, Seen], new: Sequence[Session | Registration]
+) -> list[Device]:
+    """The devices that are here with a DevEUI or a DevAddr of these; no other is looked at."""
+    here: dict[DevEUI, Device] = {}
+    for one in new:
+        here |= load(database, seen, one.dev_eui)
+        if isinstance(one, Session):
+            for (raw,) in database.all(
+                "SELECT DISTINCT dev_eui FROM sessions WHERE dev_addr = ?", (bytes(one.dev_addr),)
+            ):
+                here |= load(database, seen, DevEUI(raw))
+    return list(here.values())
+
+
+def entries(
+    database: Database, seen: Mapping[DevEUI, Seen], dev_eui: DevEUI | None = None
+) -> list[DeviceEntry]:
+    """All devices by DevEUI, or the one; `seen` is what the tables do not say yet."""
+    found = load(database, seen, dev_eui)
+    where, only = ("", ()) if dev_eui is None else ("WHERE d.dev_eui = ?", (bytes(dev_eui),))
     rows = database.all(
         f"SELECT d.dev_eui, d.uplinks, d.rssi_dbm, d.snr_tenths, d.seen_ms, d.seen_ns, {SPAN} "  # noqa: S608
-        "FROM devices d LEFT JOIN spans s ON s.number = d.seen_span ORDER BY d.dev_eui"
+        f"FROM devices d LEFT JOIN spans s ON s.number = d.seen_span {where} ORDER BY d.dev_eui",
+        only,
     )
     return [
         _entry(database, found[dev_eui], tuple(row), seen.get(dev_eui))

@@ -195,9 +195,13 @@ class Store:
         """All devices with all that the network needs of them, by DevEUI."""
         return list(devices.load(self._database, self._counters.unsaved).values())
 
-    def devices(self) -> list[DeviceEntry]:
-        """All devices and when they were heard, by DevEUI."""
-        return devices.entries(self._database, self._counters.unsaved)
+    def devices(self, dev_eui: DevEUI | None = None) -> list[DeviceEntry]:
+        """All devices and when they were heard, by DevEUI; or the one, if it is here."""
+        return devices.entries(self._database, self._counters.unsaved, dev_eui)
+
+    def rivals(self, new: Sequence[Session | Registration]) -> list[Device]:
+        """The devices that are here with a DevEUI or a DevAddr of these."""
+        return devices.rivals(self._database, self._counters.unsaved, new)
 
     def add_devices(self, new: Sequence[Session | Registration]) -> list[Device]:
         """Add devices, all or none; returns them as they are kept.
@@ -279,10 +283,9 @@ class Store:
     # Coverage
 
     def cover(self) -> dict[DevEUI, tuple[Gap, ...]]:
-        """Take newly dated rows into the coverage; returns devices whose gaps changed since the last call.
+        """Take some hundred newly dated rows into the coverage; returns devices whose gaps changed since.
 
-        Each with all its gaps that are worth asking for, newest first; the first call tells all devices. At
-        most some hundred rows a call.
+        Each with all its gaps that are worth asking for, newest first; the first call tells all devices.
         """
         self.take_in()
         return self._coverage.changed()

@@ -228,6 +228,8 @@ def test_a_restored_cloud_is_filled_again(plant, tmp_path, monkeypatch, backed_u
             await gateway.settled(store, uploader)
             if pruned:
                 before_ms = START_MS + round((NOW_S - day_s / 2) * 1000)
+                while await store.call(lambda opened: opened.take_in()):
+                    pass
                 while await store.call(lambda opened: opened.prune(before_ms + 30 * 86_400_000)):
                     pass
             stream = await store.stream()

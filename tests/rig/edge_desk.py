@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import socket
 import sys
 import tempfile
 import threading
@@ -94,7 +95,7 @@ class EdgeDesk:
         thread = threading.Thread(target=run)
         thread.start()
         try:
-            while not self.settings.health.control_socket.exists():
+            while not _answers(self.settings.health.control_socket):
                 assert thread.is_alive(), task.exception()
             yield network
         finally:
@@ -115,3 +116,9 @@ class EdgeDesk:
     def close(self) -> None:
         """Give everything back."""
         self._sockets.cleanup()
+
+
+def _answers(control_socket: Path) -> bool:
+    """Whether somebody listens: the file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(control_socket)) == 0

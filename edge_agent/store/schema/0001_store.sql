@@ -99,6 +99,7 @@ CREATE TABLE sessions (
 ) STRICT;
 
 CREATE UNIQUE INDEX sessions_in_force ON sessions (dev_eui) WHERE pending = 0;
+CREATE INDEX sessions_by_dev_addr ON sessions (dev_addr);
 
 -- DevNonces taken of devices whose DevNonce is random; those of removed devices stay.
 CREATE TABLE dev_nonces (
