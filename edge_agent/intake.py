@@ -23,6 +23,7 @@ from edge_agent.network.moment import Moment
 from edge_agent.network.network_server import NetworkServer
 from edge_agent.network.outcome import Admitted, Joined, Rejected
 from edge_agent.network.rx_frame import RxFrame
+from edge_codecs.identifiers import DevEUI
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Intake:
         self._rejections = rejections
         self._tail = tail
         self._noted: list[Change] = []
+        self._notes: dict[DevEUI, tuple[str, ...]] = {}  # the last of each device
         self._is_noting = False
 
     async def receive(self, radio: Radio, sender: Sender) -> None:
@@ -146,8 +148,13 @@ class Intake:
             case Admitted(dev_eui=dev_eui, flaw=flaw):
                 if flaw is not None:
                     self._rejections.count(dev_eui, flaw, moment.wall_ms)
-        for note in decision.notes:
-            log.info("%s: %s", outcome.dev_eui, note)
+        if (
+            decision.notes
+            and outcome.dev_eui is not None
+            and self._notes.get(outcome.dev_eui) != decision.notes
+        ):
+            self._notes[outcome.dev_eui] = decision.notes  # what a device says with each uplink is told once
+            log.info("%s: %s", outcome.dev_eui, "; ".join(decision.notes))
         return decision
 
     def _moment(self, clock: ClockReading | None) -> Moment:

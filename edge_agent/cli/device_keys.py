@@ -31,8 +31,9 @@ class Answers:
             return
         self._lines = [line.strip() for line in sys.stdin.read().splitlines() if line.strip()]
         if len(self._lines) != len(names):
+            there = "1 is" if len(self._lines) == 1 else f"{len(self._lines)} are"
             raise UsageError(
-                f"standard input holds {len(self._lines)} lines, not {len(names)}",
+                f"standard input must hold the keys only, {len(names)} lines; {there} there",
                 hint=f"A line each: {', '.join(names)}",
             )
 

@@ -15,6 +15,9 @@ REGION_REVISIONS = (
 )
 """The editions of the Regional Parameters; before 1.0.2 they were a chapter of TS001."""
 
+_NO_MASK_VERSIONS = (LoRaWANVersion.V1_0_0, LoRaWANVersion.V1_0_1, LoRaWANVersion.V1_0_2)
+_NO_MASK_REVISIONS = ("TS001-1.0", "TS001-1.0.1", "RP001-1.0.2", "RP001-1.0.2-B")
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -36,6 +39,11 @@ class Registration:
     def __post_init__(self) -> None:
         if (self.nwk_key is None) == (self.version is LoRaWANVersion.V1_1):
             raise ValueError("a device has an NwkKey if, and only if, it follows LoRaWAN 1.1")
+
+    @property
+    def knows_channel_masks(self) -> bool:
+        """Whether it reads a CFList of channel masks; before RP001 1.0.3 devices of fixed plans ignore it."""
+        return self.version not in _NO_MASK_VERSIONS and self.region_revision not in _NO_MASK_REVISIONS
 
     @property
     def join_key(self) -> AES128Key:

@@ -115,8 +115,10 @@ def grant_join(
     else:
         used = replace(nonces, join_nonce=join_nonce, dev_nonces=nonces.dev_nonces | {request.dev_nonce})
     kept = _session(registration, join_nonce, dev_addr, request.dev_nonce, policy)
-    kept = replace(kept, mac=after_join(region, policy))
+    kept = replace(kept, mac=after_join(region, policy, knows_masks=registration.knows_channel_masks))
     accept = _accept(kept, join_nonce, region, policy)
+    if region.is_fixed_plan and not registration.knows_channel_masks:
+        accept = replace(accept, cf_list=None)
     change = JoinAnswered(registration.dev_eui, join_nonce, kept, dev_nonce=request.dev_nonce)
     return Grant(change, used, _signed(accept, registration, JOIN_REQ_TYPE, request.dev_nonce))
 

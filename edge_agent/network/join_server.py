@@ -24,10 +24,11 @@ from edge_agent.network.join import (
     refusal_of_join,
     refusal_of_rejoin,
 )
+from edge_agent.network.moment import Moment
 from edge_agent.network.outcome import JoinAsked, Joined, Rejected
 from edge_agent.network.policy import Policy
 from edge_agent.network.reason import Reason
-from edge_agent.network.windows import join_windows
+from edge_agent.network.windows import HELD_BACK, is_past, join_windows
 from edge_codecs.identifiers import DevEUI
 
 ADDRESS_ROLLS = 8  # until an address is found that no device here has
@@ -53,7 +54,7 @@ class JoinServer:
         self._known.pop(dev_eui, None)
         self._last.pop(dev_eui, None)
 
-    def answer(self, asked: JoinAsked, activations: Activations) -> Decision:
+    def answer(self, asked: JoinAsked, activations: Activations, moment: Moment) -> Decision:
         """Judge a request; where it is answered, its session is pending in `activations` from now on."""
         dev_eui, frame, request = asked.dev_eui, asked.frame, asked.request
         known = self._known.get(dev_eui)
@@ -63,7 +64,10 @@ class JoinServer:
             return Decision(Rejected(Reason.JOIN_UNKNOWN_DEVICE, frame, dev_eui=ours, detail=detail))
         registration, nonces = known
         present = activations.present(dev_eui)
+        windows = join_windows(frame, self._region, self._policy)
         refusal = self._refusal(asked, registration, nonces, present)
+        if refusal is None and is_past(frame, windows, moment):
+            refusal = Reason.JOIN_NOT_SERVED, HELD_BACK
         if refusal is not None:
             reason, detail = refusal
             return Decision(Rejected(reason, frame, dev_eui=dev_eui, detail=detail))
@@ -74,7 +78,6 @@ class JoinServer:
             present.rj_count_0 = grant.change.rj_count_0
         activations.add_pending(grant.change.pending)
         session = grant.change.pending.session
-        windows = join_windows(frame, self._region, self._policy)
         answer = Answer(dev_eui, frame, grant.phy_payload, windows, "join accept", session.number)
         rejoin_type = None if isinstance(request, JoinRequest) else request.rejoin_type
         joined = Joined(dev_eui, session.dev_addr, session.number, rejoin_type, frame)

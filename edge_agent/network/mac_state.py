@@ -187,15 +187,16 @@ def initial(region: Region) -> MacState:
 
 
 @lru_cache(maxsize=16)
-def after_join(region: Region, policy: Policy) -> MacState:
+def after_join(region: Region, policy: Policy, *, knows_masks: bool = True) -> MacState:
     """A device that has just taken our join accept: RxDelay, DLSettings and CFList are in force.
 
     A join accept says nothing of the second window's frequency: that begins as the region has it.
+    `knows_masks`: the device reads a CFList of channel masks; else it begins with all channels.
     """
     mac = initial(region)
     cf_list = region.cf_list(policy.channel_block)
     if cf_list is not None and cf_list.type == 1:
-        mac = replace(mac, enabled=_masked(cf_list.channel_masks))
+        mac = replace(mac, enabled=_masked(cf_list.channel_masks)) if knows_masks else mac
     elif cf_list is not None:
         given = [
             channel for channel in _extra_channels(region) if channel.uplink_hz in cf_list.frequencies_hz

@@ -37,6 +37,7 @@ from edge_agent.network.moment import Moment
 from edge_agent.network.outcome import Admitted, JoinAsked, Rejected
 from edge_agent.network.policy import Policy
 from edge_agent.network.rx_frame import RxFrame
+from edge_agent.network.windows import HELD_BACK, is_past
 from edge_codecs.identifiers import DevEUI
 
 AGAIN_AFTER_NS = 1_000_000_000  # two receptions closer than this are one transmission heard twice
@@ -101,9 +102,9 @@ class NetworkServer:
             case Admitted():
                 return self._uplink(outcome, moment)
             case JoinAsked():
-                return self._join_server.answer(outcome, self.activations)
+                return self._join_server.answer(outcome, self.activations, moment)
             case Rejected(waits_for_ack=True):
-                return self._repetition(outcome)
+                return self._repetition(outcome, moment)
             case Rejected():
                 return Decision(outcome)
 
@@ -138,7 +139,7 @@ class NetworkServer:
             waiting = self._applications.waiting(dev_eui, moment)
             composed = compose(uplink, activation, exchange, waiting, self._region, self._policy, moment)
             if composed is not None:
-                made = self._answer(frame, activation, composed, waiting, changes)
+                made = self._answer(frame, activation, composed, waiting, moment, changes)
                 mac = composed.mac if isinstance(made, Answer) else mac
         changes += _settle_mac(activation, mac)
         return _decision(uplink, changes, made, exchange.notes)
@@ -152,7 +153,7 @@ class NetworkServer:
         if data_rate is not None and frame.snr_db is not None:
             activation.adr.add(uplink.f_cnt, frame.snr_db, data_rate)
 
-    def _repetition(self, rejected: Rejected) -> Decision:
+    def _repetition(self, rejected: Rejected, moment: Moment) -> Decision:
         """The last uplink once more: its acknowledgement was not heard, or we were killed before it."""
         frame, f_cnt, dev_eui = rejected.frame, rejected.f_cnt, rejected.dev_eui
         assert f_cnt is not None and dev_eui is not None, "a repetition is told by its MIC"
@@ -163,11 +164,11 @@ class NetworkServer:
         if times >= AGAIN_AT_MOST or (times and frame.monotonic_ns - heard_ns < AGAIN_AFTER_NS):
             return Decision(rejected)
         composed = acknowledge_again(frame, f_cnt, activation, self._region, self._policy)
-        if composed is None:
+        if composed is None or is_past(frame, composed.windows, moment):
             return Decision(rejected)
         activation.confirmed = (f_cnt, frame.monotonic_ns, times + 1)
         changes: list[Change] = []
-        made = self._answer(frame, activation, composed, None, changes)
+        made = self._answer(frame, activation, composed, None, moment, changes)
         return _decision(rejected, changes, made)
 
     def _may_answer(self, frame: RxFrame) -> bool:
@@ -180,17 +181,20 @@ class NetworkServer:
         activation: Activation,
         composed: Composed,
         waiting: Application | None,
+        moment: Moment,
         changes: list[Change],
     ) -> Answer | Transmitted:
-        """Give a downlink its counter; it ends here where 32 bits hold no more and only a join helps."""
+        """Give a downlink its counter; it ends here where the device does not listen, or none is left."""
         content, session = composed.content, activation.session
+        nothing = Answer(session.dev_eui, frame, b"", composed.windows, content.what, session.number)
+        if is_past(frame, composed.windows, moment):
+            return Transmitted(nothing, TxResult.TOO_LATE, None, HELD_BACK)
         application = waiting if content.is_application else None
         counter = activation.a_f_cnt_down if content.is_application else activation.n_f_cnt_down
         if not counter.left:
             if application is not None:
                 changes += self._applications.give_up(application, NO_COUNTER)
-            answer = Answer(session.dev_eui, frame, b"", composed.windows, content.what, session.number)
-            return Transmitted(answer, TxResult.NO_COUNTER, None, NO_COUNTER)
+            return Transmitted(nothing, TxResult.NO_COUNTER, None, NO_COUNTER)
         bound, f_cnt = counter.bound, counter.take()
         if counter.bound != bound:
             bounds = activation.n_f_cnt_down.bound, activation.a_f_cnt_down.bound

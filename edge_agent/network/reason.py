@@ -62,7 +62,8 @@ _SENTENCES = {
     Reason.DOWNLINK_HEARD: "Another gateway's transmission to a device. Nothing to do.",
     Reason.JOIN_NOT_SERVED: (
         "A device asks to join in a way that is not answered here: downlinks are off in the configuration, "
-        "or the request does not go with the device's LoRaWAN version or network. The detail says which."
+        "the request came too late to be answered, or it does not go with the device's LoRaWAN version or "
+        "network. The detail says which."
     ),
     Reason.JOIN_UNKNOWN_DEVICE: (
         "A device that is not registered here asks to join. If it is ours, add it: `edge-agent device add`; "

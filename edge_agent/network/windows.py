@@ -17,11 +17,14 @@ from edge_agent.lorawan.mhdr import Direction
 from edge_agent.lorawan.region import Region
 from edge_agent.network.answer import Window
 from edge_agent.network.mac_state import MacState, initial
+from edge_agent.network.moment import Moment
 from edge_agent.network.policy import Policy
 from edge_agent.network.rx_frame import RxFrame
 
 JOIN_ACCEPT_DELAY1_S = 5
 RX2_AFTER_RX1_S = 1
+
+HELD_BACK = "the frame was held back on its way: the device does not listen any more"
 
 
 def answer_windows(frame: RxFrame, mac: MacState, region: Region, policy: Policy) -> tuple[Window, ...]:
@@ -35,6 +38,12 @@ def answer_windows(frame: RxFrame, mac: MacState, region: Region, policy: Policy
 def join_windows(frame: RxFrame, region: Region, policy: Policy) -> tuple[Window, ...]:
     """RX1 and RX2 after a join or rejoin request: 5 s and 6 s, all else as the region begins."""
     return _windows(frame, initial(region), JOIN_ACCEPT_DELAY1_S, region, policy)
+
+
+def is_past(frame: RxFrame, windows: tuple[Window, ...], moment: Moment) -> bool:
+    """Whether the device has stopped listening: the frame was held back on its way to us."""
+    last_us = max((window.delay_us for window in windows), default=0)
+    return moment.monotonic_ns > frame.monotonic_ns + 1000 * last_us
 
 
 def room(window: Window, region: Region, mac: MacState) -> int:

@@ -132,7 +132,7 @@ def test_one_that_is_activated_already(desk, lorawan, kept):
         ),
         (("--qr", LABEL, "--file", "x"), "either --file, or one device"),
         (("--qr", LABEL), "AppKey is 32 hex digits; what came is none (31 characters)"),
-        (("--qr", LABEL, "--lorawan", "1.1"), "standard input holds 1 lines, not 2"),
+        (("--qr", LABEL, "--lorawan", "1.1"), "standard input must hold the keys only, 2 lines; 1 is there"),
     ],
 )
 def test_what_is_wrong_is_told_with_the_next_step(alone, arguments, said):

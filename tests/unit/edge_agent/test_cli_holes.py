@@ -56,6 +56,12 @@ def test_holes_of_one_sensor(desk):
     assert "asked with the answers to their next uplinks" in told
 
 
+def test_a_sensor_that_is_not_here_has_no_holes_to_tell_of(desk):
+    done = desk("readings", "--holes", "--device", dev_eui(7))
+    assert done.status == 64
+    assert f"there is no device {dev_eui(7)}" in done.err
+
+
 def test_a_hole_that_is_given_up_says_so(desk):
     ask(desk, MAX_ASKED)
     [line] = desk.fine("readings", "--holes", "--json", "--device", dev_eui(1)).splitlines()

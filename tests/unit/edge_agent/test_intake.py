@@ -74,9 +74,9 @@ def test_a_repetition_at_another_radio_is_not_acknowledged_before_the_uplink_is_
         for known in await store.call(lambda opened: opened.add_devices([session(0)])):
             network.add(known)
         intake = Intake(network, store, Clock("trusted"), Rejections(), Tail())
-        device = ClassADevice(session(0), EU868, Random(1))
-        first = rx_frame(device.send(10_000_000, 10, REPORT, confirmed=True))
-        again = rx_frame(device.repeat(13_000_000))
+        device, now_us = ClassADevice(session(0), EU868, Random(1)), Clock("trusted").monotonic_ns() // 1000
+        first = rx_frame(device.send(now_us, 10, REPORT, confirmed=True))
+        again = rx_frame(device.repeat(now_us + 3_000_000))
         try:
             stalled = asyncio.create_task(store.run(go_on.wait))  # the card takes its time
             hearing = [asyncio.create_task(intake.receive(OneFrame(frame), air)) for frame in (first, again)]

@@ -8,7 +8,10 @@ from random import Random
 
 import pytest
 
+from edge_agent.lorawan.aes128 import AES128
 from edge_agent.lorawan.identifiers import DevAddr
+from edge_agent.lorawan.join_accept import EncryptedJoinAccept
+from edge_agent.lorawan.join_request import JoinRequest
 from edge_agent.lorawan.keys import AES128Key
 from edge_agent.lorawan.netid import NetID
 from edge_agent.lorawan.regions import REGIONS
@@ -16,7 +19,7 @@ from edge_agent.lorawan.registration import Registration
 from edge_agent.lorawan.version import LoRaWANVersion
 from edge_agent.network.changes import JoinAnswered, SessionTaken
 from edge_agent.network.device import Device, JoinNonces, NetworkSession
-from edge_agent.network.join import MAX_JOIN_NONCE
+from edge_agent.network.join import MAX_JOIN_NONCE, grant_join
 from edge_agent.network.outcome import Admitted, Joined, Rejected
 from edge_agent.network.policy import Policy
 from edge_agent.network.reason import Reason
@@ -83,6 +86,15 @@ def _worn_out() -> Rejected:
     return refused(Site([worn]), device(RISING))
 
 
+def _held_back() -> Rejected:
+    place = site()
+    frame = rx_frame(device(RISING).join_request(place.now_us))
+    decision = place.server.receive(frame, moment(frame.monotonic_ns // 1000 + 6_500_000))
+    assert isinstance(decision.outcome, Rejected)
+    assert (decision.changes, decision.answer) == ((), None), "no nonce is used up"
+    return decision.outcome
+
+
 JOIN_REFUSALS: dict[str, tuple[Callable[[], Rejected], Reason]] = {
     "unknown": (_unknown, Reason.JOIN_UNKNOWN_DEVICE),
     "wrong key": (_wrong_key, Reason.JOIN_MIC_FAILED),
@@ -91,6 +103,7 @@ JOIN_REFUSALS: dict[str, tuple[Callable[[], Rejected], Reason]] = {
     "a recording": (_recorded, Reason.NONCE_USED),
     "heard twice": (_heard_twice, Reason.DUPLICATE),
     "worn out": (_worn_out, Reason.JOIN_NONCES_EXHAUSTED),
+    "held back": (_held_back, Reason.JOIN_NOT_SERVED),
 }
 
 
@@ -219,3 +232,27 @@ def test_no_nonce_is_used_twice_over_a_restart(registration: Registration) -> No
     _, heard = again.join(own)
     assert isinstance(heard, DeviceJoined)
     assert heard.join_nonce == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "revision", "knows"),
+    [("1.0.2", "RP002-1.0.4", False), ("1.0.3", "RP001-1.0.2-B", False), ("1.0.3", "RP001-1.0.3-A", True)],
+)
+@pytest.mark.parametrize("name", ["US915", "EU868"])
+def test_channel_masks_are_given_to_devices_that_read_them(
+    name: str, version: str, revision: str, knows: bool
+) -> None:
+    region = REGIONS[name]
+    registration = replace(new_registration(ROLL, LoRaWANVersion.parse(version)), region_revision=revision)
+    request = JoinRequest(registration.join_eui, registration.dev_eui, 1, bytes(4))
+    policy = Policy(channel_block=2)
+    grant = grant_join(request, registration, JoinNonces(), DevAddr(bytes(4)), region, policy)
+    accept = EncryptedJoinAccept(grant.phy_payload[1:]).decrypt(AES128(registration.app_key))
+    mac = grant.change.pending.mac
+    assert mac is not None
+    if name == "EU868":
+        assert accept.cf_list is not None
+        assert accept.cf_list.type == 0
+    else:
+        assert (accept.cf_list is not None) is knows
+        assert len(mac.enabled) == (9 if knows else 72)

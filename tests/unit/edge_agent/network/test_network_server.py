@@ -397,3 +397,21 @@ def test_what_was_under_way_when_the_device_joined_anew_goes_again(is_queued: bo
     place.server.transmitted(Transmitted(late, TxResult.TOO_LATE, None))
     answers = [place.exchange(device, 10, REPORT)[0].answer for _ in range(3)]
     assert [answer.what for answer in answers if answer is not None] == [late.what]
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_nothing_is_used_up_for_a_device_that_does_not_listen_any_more(version: LoRaWANVersion) -> None:
+    place, device = joined(version)
+    place.server.enqueue(queued(device, confirmed=True))
+    for _ in range(40):  # held back by the packet forwarder, and all come at once
+        place.now_us += 10_000_000
+        frame = rx_frame(device.send(place.now_us, 10, REPORT, confirmed=True))
+        decision = place.server.receive(frame, moment(place.now_us + 600_000_000))
+        assert isinstance(decision.outcome, Admitted)
+        assert (decision.changes, decision.answer) == ((), None)
+        assert decision.unsent is not None
+        assert decision.unsent.result is TxResult.TOO_LATE
+        assert place.server.transmitted(decision.unsent) == ()
+    _, heard = place.exchange(device, 10, REPORT)
+    assert isinstance(heard, Received)
+    assert heard.payload == MESSAGE
