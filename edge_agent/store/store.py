@@ -1,9 +1,8 @@
 """The encrypted store: devices, counters, readings and batches, each change one transaction.
 
-A foreign key, a plain SQLite file or a newer schema is refused. A damaged file is set aside and what can be
-read of it goes on in a new one (`salvage`). Whoever may not be the only one to continue a stream (a restored
-backup, a cloned card) begins a new stream: rows without a receipt go again under new numbers, and the
-receiver knows them by their frames.
+A foreign key, a plain SQLite file or a newer schema is refused. A damaged file is set aside; what can be read
+of it goes on in a new one (`salvage`). Whoever may not be alone in continuing a stream (a restored backup,
+a cloned card) begins a new one: rows without a receipt go again, and the receiver knows them by their frames.
 """
 
 from __future__ import annotations
@@ -215,7 +214,7 @@ class Store:
         return added
 
     def add_device(self, new: Session | Registration) -> Device:
-        """Add one device; see `add_devices`."""
+        """Add one; see `add_devices`."""
         return self.add_devices([new])[0]
 
     def remove_device(self, dev_eui: DevEUI) -> None:
