@@ -192,10 +192,10 @@ class Coverage:
         behind = self._database.one(f"{select} > ? ORDER BY from_ms LIMIT 1", (*where, to_ms))
         if before is not None and from_ms - before[1] < 500 * interval_s:
             joined.append(before)
-        newest = behind is None
         if behind is not None and behind[0] - to_ms < 500 * behind[2]:
             joined.append(behind)
-            newest = tail is None or tail.from_ms == behind[0]
+        last_ms = max([from_ms, *(one[0] for one in joined)])
+        newest = self._database.one(f"{select} > ? LIMIT 1", (*where, last_ms)) is None
         begin_ms, _, first_s = min([(from_ms, to_ms, interval_s), *joined])
         end_ms = max([to_ms, *(one[1] for one in joined)])
         self._database.execute_many(

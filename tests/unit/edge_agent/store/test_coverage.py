@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.network.changes import HistoryAsked
@@ -340,6 +340,12 @@ STEPS = st.lists(
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
+@example(
+    steps=[
+        *[("report", 7900, 1), ("history", 6500, 4), ("cover", 0, 0), ("report", 2600, 1)],
+        *[("report", 7700, 1), ("save", 0, 0), ("cut", 0, 0)],
+    ]
+)
 def test_any_order_and_any_crash_come_to_the_same(
     steps: list[tuple[str, int, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
