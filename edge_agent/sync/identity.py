@@ -38,6 +38,18 @@ class SyncSection(Protocol):
     def backlog_rows_per_s(self) -> int: ...  # noqa: D102
 
 
+class ClosingSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho would leave that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  as the standard library has it
+        """See ssl.SSLSocket.do_handshake."""
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Where the broker is, and the files that prove who is who. Files are read anew at each connection,
@@ -53,6 +65,7 @@ class Broker:
     def tls_context(self) -> ssl.SSLContext:
         """TLS 1.3 and nothing older, both sides with certificates. Raises ConfigurationError."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.sslsocket_class = ClosingSocket
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         _must_exist(self.ca_file, "the certificate of the broker's authority (ca_file)", _FROM_CLOUD)
         try:
