@@ -88,9 +88,8 @@ class DeviceCommands:
         try:
             return await self._store.in_turn(change)
         except AgentError:
-            for device in await self._store.call(lambda store: store.network_devices()):
-                if device.dev_eui == dev_eui:
-                    self._network.add(device)
+            for device in await self._store.call(lambda store: store.network_devices(dev_eui)):
+                self._network.add(device)
             raise
 
     async def _list(self, _request: Request) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_agent.errors import UsageError
 from edge_agent.lorawan.region import Region
-from edge_agent.network.device import Device, DownlinkState, NetworkSession, QueuedDownlink
+from edge_agent.network.device import Device, NetworkSession, QueuedDownlink
 from edge_agent.network.mac_state import battery_text
 from edge_agent.store.devices import DeviceEntry
 from edge_agent.store.rejections import RejectionSum
@@ -62,7 +62,7 @@ def downlink_facts(entry: QueuedDownlink) -> dict[str, Any]:
         "confirmed": entry.confirmed,
         "queued_at": utc(entry.created_ms),
         "state": entry.state.value,
-        "done": entry.state.done or (entry.state is DownlinkState.SENT and not entry.confirmed),
+        "done": entry.done,
         "tries": entry.tries,
         "f_cnt_down": entry.f_cnt_down,
         "detail": entry.detail,

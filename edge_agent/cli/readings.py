@@ -65,7 +65,7 @@ def readings(
 def _show_holes(settings: Settings, dev_eui: DevEUI | None, *, as_json: bool) -> None:
     with Reader.open(settings.store.path, load_store_key(settings.store.key_file).key) as reader:
         gaps = reader.gaps(dev_eui)
-        if dev_eui is not None and not any(entry.device.dev_eui == dev_eui for entry in reader.devices()):
+        if dev_eui is not None and not reader.devices(dev_eui):
             raise UsageError(f"there is no device {dev_eui}", hint="See: edge-agent device list")
     if as_json:
         print_lines(_hole(gap) for gap in gaps)

@@ -58,11 +58,6 @@ class DownlinkState(enum.Enum):
     ACKNOWLEDGED = "acknowledged"
     FAILED = "failed"  # given up, `detail` says why
 
-    @property
-    def done(self) -> bool:
-        """Whether nothing more happens to an entry of this state, unconfirmed ones in SENT among them."""
-        return self in (DownlinkState.ACKNOWLEDGED, DownlinkState.FAILED)
-
 
 @dataclass(frozen=True, slots=True)
 class QueuedDownlink:
@@ -81,6 +76,13 @@ class QueuedDownlink:
     tries: int = 0
     f_cnt_down: int | None = None
     detail: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more happens to it."""
+        if self.state is DownlinkState.SENT:
+            return not self.confirmed
+        return self.state is not DownlinkState.WAITING
 
 
 @dataclass(frozen=True, slots=True)

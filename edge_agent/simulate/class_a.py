@@ -91,11 +91,6 @@ class ClassADevice:
         """The windows of the last uplink, RX1 and RX2; none once a downlink was taken."""
         return self._windows
 
-    @property
-    def busy_until_us(self) -> int | None:
-        """When its last window closes; it may not send before. None while nothing is open."""
-        return self._windows[-1].begin_us + LISTENS_US if self._windows else None
-
     def room(self) -> int:
         """The longest FRMPayload of the next uplink: what the data rate leaves beside MAC commands."""
         pending = sum(1 + one.length for one in self.mac.pending())

@@ -137,9 +137,9 @@ class Reader:
                 if since_ms <= uplink.received_ms < until_ms:
                     yield uplink
 
-    def devices(self) -> list[DeviceEntry]:
-        """All devices, by DevEUI."""
-        return devices.entries(self._database, uncounted(self._database))
+    def devices(self, dev_eui: DevEUI | None = None) -> list[DeviceEntry]:
+        """All devices by DevEUI; or the one, if it is here."""
+        return devices.entries(self._database, uncounted(self._database), dev_eui)
 
     def rejections(self, dev_eui: DevEUI | None = None) -> list[RejectionSum]:
         """Sums by reason, most frequent first: of one device, or of all frames."""

@@ -190,9 +190,9 @@ class Store:
 
     # Devices
 
-    def network_devices(self) -> list[Device]:
-        """All devices with all that the network needs of them, by DevEUI."""
-        return list(devices.load(self._database, self._counters.unsaved).values())
+    def network_devices(self, dev_eui: DevEUI | None = None) -> list[Device]:
+        """All devices with all that the network needs of them, by DevEUI; or the one, if it is here."""
+        return list(devices.load(self._database, self._counters.unsaved, dev_eui).values())
 
     def devices(self, dev_eui: DevEUI | None = None) -> list[DeviceEntry]:
         """All devices and when they were heard, by DevEUI; or the one, if it is here."""

@@ -155,7 +155,7 @@ class NetworkModel(RuleBasedStateMachine):
         head, *others = device.downlinks
         self.store.apply([DownlinkChanged(head.number, state, tries, 7, "why")])
         head = replace(head, state=state, tries=tries, f_cnt_down=7, detail="why")
-        done = state.done or (state is DownlinkState.SENT and not head.confirmed)
+        done = head.done
         self.devices[number] = replace(device, downlinks=tuple(others) if done else (head, *others))
 
     @rule(number=DEVICES)
